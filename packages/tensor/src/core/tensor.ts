@@ -1,0 +1,219 @@
+/**
+ * The tensor: a node of a lazy graph that sleeps until somebody asks for its value. Owns identity, the life of a
+ * node (pending → stored → spent) and the default device; it computes nothing itself.
+ */
+import { type DType, type TypedArray } from "./dtype.ts";
+import { DeviceError, SpentError } from "./errors.ts";
+import type { Params, Primitive } from "./primitives.ts";
+import { type Shape, sizeOf } from "./shape.ts";
+
+/** Nested arrays of numbers (booleans for `bool`), as `array()` returns and `tensor()` takes. */
+export type NestedArray = number | boolean | readonly NestedArray[];
+
+/** What a tensor asks of the device it lives on. `run/device.ts` implements it. */
+export interface TensorDevice {
+  readonly name: string;
+  /** Computes (if need be) and copies the elements out. */
+  read(tensor: Tensor): Promise<TypedArray>;
+  /** As `read`, at once; throws where the device cannot. */
+  readSync(tensor: Tensor): TypedArray;
+}
+
+/** Where the elements of a stored tensor are: on a device, on the host, or both. */
+export interface Storage {
+  readonly device: TensorDevice | null;
+  /** Returns the device memory. Called once. */
+  release(): void;
+}
+
+/** How the elements of a tensor can be had. */
+export type Status = "pending" | "stored" | "spent";
+
+let nextId = 0;
+
+/**
+ * An n-dimensional array of one dtype. `Tensor<[2, 3]>` knows its shape at compile time, `Tensor` only when it runs.
+ * Make one with `tensor()`, `zeros()` …; every op returns a new one at once and computes nothing until
+ * `data()`, `array()`, `item()` or `evaluate()` asks.
+ */
+export class Tensor<S extends Shape = Shape> implements Disposable {
+  readonly shape: S;
+  readonly dtype: DType;
+  /** Serial number: a node is younger than all its inputs. @internal */
+  readonly id: number = nextId++;
+  /** @internal */
+  op: Primitive;
+  /** @internal */
+  sources: readonly Tensor[];
+  /** @internal */
+  params: Params[Primitive];
+  /** @internal */
+  storage: Storage | null = null;
+  /** Pending nodes that will read this one. @internal */
+  consumers = 0;
+  /** Set once the user gave the tensor up. @internal */
+  spent: { readonly why: string; readonly where: string } | null = null;
+
+  /** @internal Use `tensor()` or an op. */
+  constructor(
+    op: Primitive,
+    sources: readonly Tensor[],
+    shape: S,
+    dtype: DType,
+    params: Params[Primitive],
+  ) {
+    for (const source of sources) {
+      if (source.spent) throw spentError(op, source);
+      source.consumers++;
+    }
+    this.op = op;
+    this.sources = sources;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.params = params;
+    tracker.onCreate?.(this);
+  }
+
+  /** Number of axes. */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** `pending` until computed, `stored` once it has elements, `spent` once given up. */
+  get status(): Status {
+    return this.spent ? "spent" : this.storage ? "stored" : "pending";
+  }
+
+  /** The elements in row-major order, as the typed array of the dtype. */
+  async data(): Promise<TypedArray> {
+    return deviceOf(this, "data").read(this);
+  }
+
+  /** As `data()`, at once. Only devices that can wait (CPU) have it. */
+  dataSync(): TypedArray {
+    return deviceOf(this, "dataSync").readSync(this);
+  }
+
+  /** The elements as nested arrays: `[[1, 2], [3, 4]]`; a plain number for a scalar. */
+  async array(): Promise<NestedArray> {
+    return nest(await deviceOf(this, "array").read(this), this);
+  }
+
+  /** The only element of a one-element tensor. */
+  async item(): Promise<number> {
+    if (this.size !== 1) {
+      throw new DeviceError("item", `the tensor has ${this.size} elements`, {
+        expected: 1,
+        received: this.size,
+        hint: "use data() or array() for more than one",
+      });
+    }
+    return Number((await deviceOf(this, "item").read(this))[0]);
+  }
+
+  /** Gives the tensor up: its memory is free as soon as pending work that needs it is done. */
+  dispose(): void {
+    if (this.spent) return;
+    spend(this, "was disposed of");
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  toString(): string {
+    return `Tensor(${this.dtype}[${this.shape.join(", ")}], ${this.status})`;
+  }
+}
+
+/** Marks a tensor as given up and lets go of what only it was holding. */
+export function spend(tensor: Tensor, why: string): void {
+  tensor.spent = { why, where: traceOrigins ? callerOf(new Error().stack) : "" };
+  if (tensor.consumers === 0) letGo(tensor);
+}
+
+/** Frees the storage and forgets the inputs of a node that nobody can read any more. */
+function letGo(tensor: Tensor): void {
+  tensor.storage?.release();
+  tensor.storage = null;
+  forgetSources(tensor);
+}
+
+/** Cuts a node from its inputs; an input that was waiting only for this node is let go too. */
+export function forgetSources(tensor: Tensor): void {
+  const sources = tensor.sources;
+  tensor.sources = [];
+  for (const source of sources) {
+    if (--source.consumers === 0 && source.spent) letGo(source);
+  }
+}
+
+/** The error for using a tensor after it was disposed of or donated. */
+export function spentError(op: string, tensor: Tensor): SpentError {
+  const { why, where } = tensor.spent!;
+  const donated = why.startsWith("was donated");
+  return new SpentError(op, `tensor ${why}${where ? ` (at ${where})` : ""}${donated ? " and its memory reused" : ""}`, {
+    received: tensor.shape,
+    hint: donated ? "keep the returned one" : "keep it alive, or make a new one",
+  });
+}
+
+/** Records where tensors are given up, so that an error can say it; costs a stack trace for each. */
+let traceOrigins = true;
+export const setTraceOrigins = (on: boolean): void => void (traceOrigins = on);
+
+/** `file.ts:12` of the first frame outside this library's own packages. */
+export function callerOf(stack: string | undefined): string {
+  for (const line of (stack ?? "").split("\n").slice(1)) {
+    const at = /(?:\(|at |@)((?:file:\/\/|https?:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):\d+\)?$/.exec(line.trim());
+    if (!at || isOwnFile(at[1]!)) continue;
+    return `${at[1]!.split(/[\\/]/).at(-1)}:${at[2]}`;
+  }
+  return "";
+}
+const isOwnFile = (file: string): boolean =>
+  /[\\/](?:packages|@dormouse)[\\/][a-z-]+[\\/](?:src|dist)[\\/]|node_modules/.test(file);
+
+/** Hooks through which `scope` sees every node that is made. */
+export const tracker: { onCreate: ((tensor: Tensor) => void) | null } = { onCreate: null };
+
+let defaultDevice: TensorDevice | null = null;
+
+/** Chooses the device that computes from now on: `setDevice(await cpu())`. Returns the one before. */
+export function setDevice<D extends TensorDevice>(device: D | null): TensorDevice | null {
+  const before = defaultDevice;
+  defaultDevice = device;
+  return before;
+}
+
+/** The device chosen by `setDevice`; throws where there is none. */
+export function device(op = "device"): TensorDevice {
+  if (!defaultDevice) {
+    throw new DeviceError(op, "no device is set", {
+      hint: "setDevice(await cpu()) from @dormouse/backend-cpu",
+    });
+  }
+  return defaultDevice;
+}
+
+/** The device a tensor is on, or the default one for a tensor that is on none. */
+export function deviceOf(tensor: Tensor, op: string): TensorDevice {
+  if (tensor.spent) throw spentError(op, tensor);
+  return tensor.storage?.device ?? device(op);
+}
+
+/** Cuts a flat array into nested ones of `tensor`'s shape. */
+function nest(flat: TypedArray, tensor: Tensor): NestedArray {
+  const element = tensor.dtype === "bool" ? (i: number) => flat[i] !== 0 : (i: number) => flat[i]!;
+  let next = 0;
+  const build = (axis: number): NestedArray =>
+    axis === tensor.rank
+      ? element(next++)
+      : Array.from({ length: tensor.shape[axis]! }, () => build(axis + 1));
+  return build(0);
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from "tsup";
+
+export default defineConfig({
+  entry: ["src/index.ts", "src/graph.ts", "src/fluent.ts"],
+  format: "esm",
+  target: "es2023",
+  dts: false,
+  clean: false,
+  sourcemap: true,
+  treeshake: true,
+});
