@@ -1,0 +1,319 @@
+/**
+ * The reference backend: every kernel kind of a program by literal loops over JavaScript numbers. It is the oracle
+ * that other backends are tested against and a way to debug a program, so it prefers clarity to speed, checks every
+ * address and fills fresh memory with a pattern that shows when it is read before it is written. It shares no code
+ * with the WebAssembly backend.
+ */
+import type {
+  Backend,
+  BackendBuffer,
+  ContractKernel,
+  Executable,
+  Kernel,
+  LoopKernel,
+  Program,
+  RoutineKernel,
+  ScatterKernel,
+  Slot,
+} from "@dormouse/tensor/graph";
+import { bytesOf, dtypes, isFloat, roundTo, sizeOf, viewOf } from "@dormouse/tensor/graph";
+import { DeviceError, type DType, type TypedArray } from "@dormouse/tensor";
+import {
+  type Environment,
+  compileAffine,
+  compileScalar,
+  compileScalars,
+  outside,
+  wrapTo,
+} from "./reference-scalar.ts";
+
+class HostBuffer implements BackendBuffer {
+  readonly bytes: number;
+  data: ArrayBuffer | null;
+
+  constructor(bytes: number) {
+    this.bytes = bytes;
+    this.data = poisoned(bytes);
+  }
+}
+
+/** Memory of `bytes` rounded up to whole float64 elements. All bits set: NaN as a float, −1 as an integer. */
+function poisoned(bytes: number): ArrayBuffer {
+  const data = new ArrayBuffer(Math.ceil(bytes / 8) * 8);
+  new Uint8Array(data).fill(255);
+  return data;
+}
+
+/**
+ * A `Backend` that interprets programs one element at a time. Sums are accumulated in float64 and rounded once.
+ *
+ * @example
+ * const backend = createReferenceBackend();
+ * const buffer = backend.alloc(8);
+ * backend.write(buffer, Float32Array.of(1, 2));
+ */
+export function createReferenceBackend(): Backend {
+  const dataOf = (buffer: BackendBuffer, op: string): ArrayBuffer => {
+    if (!(buffer instanceof HostBuffer)) {
+      throw new DeviceError(op, "the buffer belongs to another backend", {
+        hint: "use a buffer of this backend's alloc",
+      });
+    }
+    if (buffer.data === null) {
+      throw new DeviceError(op, `the buffer of ${buffer.bytes} bytes was freed`, {
+        hint: "use it before free",
+      });
+    }
+    return buffer.data;
+  };
+  const copyOut = (buffer: BackendBuffer, offset: number, bytes: number): ArrayBuffer => {
+    const data = dataOf(buffer, "read");
+    checkRange("read", buffer, offset, bytes);
+    return data.slice(offset, offset + bytes);
+  };
+  return {
+    capabilities: {
+      name: "reference",
+      dtypes: new Set(dtypes),
+      maxBindings: 256,
+      maxBufferBytes: 2 ** 31 - 1,
+      syncRead: true,
+    },
+    alloc: (bytes) => new HostBuffer(bytes),
+    free(buffer) {
+      dataOf(buffer, "free");
+      (buffer as HostBuffer).data = null;
+    },
+    write(buffer, source, offset = 0) {
+      const data = dataOf(buffer, "write");
+      checkRange("write", buffer, offset, source.byteLength);
+      const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+      new Uint8Array(data).set(bytes, offset);
+    },
+    // An async function, so that a bad range rejects rather than throws.
+    read: async (buffer, offset, bytes) => copyOut(buffer, offset, bytes),
+    readSync: copyOut,
+    compile: (program): Executable => ({ program }),
+    run({ program }, buffers) {
+      runProgram(
+        program,
+        buffers.map((buffer) => dataOf(buffer, "run")),
+      );
+    },
+    flush() {},
+    idle: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+function checkRange(op: string, buffer: BackendBuffer, offset: number, bytes: number): void {
+  if (offset < 0 || offset + bytes > buffer.bytes) {
+    throw new DeviceError(op, `bytes ${offset} to ${offset + bytes} of a buffer of ${buffer.bytes}`, {
+      expected: buffer.bytes,
+      received: offset + bytes,
+      hint: "stay inside the buffer",
+    });
+  }
+}
+
+function runProgram(program: Program, buffers: readonly ArrayBuffer[]): void {
+  const temporaries = poisoned(program.temporaryBytes);
+  const viewSlot = (slot: Slot, dtype: DType, length: number): TypedArray => {
+    const inTemporaries = slot.space === "temporary";
+    const data = inTemporaries
+      ? temporaries
+      : buffers[slot.space === "input" ? slot.index : program.inputs.length + slot.index]!;
+    const start = inTemporaries ? slot.offset / bytesOf(dtype) : 0;
+    const view = viewOf(dtype, data).subarray(start, start + length);
+    if (view.length < length) throw outside(slot.space, start + length, view.length);
+    return view;
+  };
+  for (const { kernel: index, slots } of program.steps) {
+    const kernel = program.kernels[index]!;
+    const views = kernel.args.map((arg, i) => viewSlot(slots[i]!, arg.dtype, arg.length));
+    runKernel(kernel, views);
+  }
+}
+
+function runKernel(kernel: Kernel, views: readonly TypedArray[]): void {
+  switch (kernel.kind) {
+    case "loop":
+      return runLoop(kernel, views);
+    case "contract":
+      return runContract(kernel, views);
+    case "scatter":
+      return runScatter(kernel, views);
+    case "routine":
+      return runRoutine(kernel, views);
+  }
+}
+
+const environmentOf = (
+  views: readonly TypedArray[],
+  axes: readonly number[],
+  results: number,
+): Environment => ({
+  views,
+  index: new Int32Array(axes.length),
+  results: new Float64Array(results),
+});
+
+/** Visits every index of `lengths` in row-major order, writing it to index[first …]; leaves zeros behind. */
+function forEachIndex(
+  index: Int32Array,
+  first: number,
+  lengths: readonly number[],
+  visit: () => void,
+): void {
+  const size = sizeOf(lengths);
+  for (let count = 0; count < size; count++) {
+    visit();
+    for (let axis = lengths.length - 1; axis >= 0; axis--) {
+      const next = index[first + axis]! + 1;
+      index[first + axis] = next === lengths[axis] ? 0 : next;
+      if (next !== lengths[axis]) break;
+    }
+  }
+}
+
+function put(view: TypedArray, address: number, value: number): void {
+  if (address < 0 || address >= view.length) throw outside("store", address, view.length);
+  view[address] = value;
+}
+
+/** Adds in float64, or modulo 2³² where `dtype` is an integer; `finish` rounds. */
+const addTo = (dtype: DType, sum: number, value: number): number =>
+  isFloat(dtype) ? sum + value : wrapTo(dtype, sum + value);
+
+const lowest: Record<DType, number> = {
+  float32: -Infinity,
+  float64: -Infinity,
+  int32: -2147483648,
+  uint32: 0,
+  uint8: 0,
+  bool: 0,
+};
+
+function runLoop(kernel: LoopKernel, views: readonly TypedArray[]): void {
+  const environment = environmentOf(views, [...kernel.outer, ...kernel.inner], kernel.stages.length);
+  const { index, results } = environment;
+  const forEachInner = (visit: () => void): void =>
+    forEachIndex(index, kernel.outer.length, kernel.inner, visit);
+  const stages = kernel.stages.map((stage, number): (() => void) => {
+    const body = compileScalar(stage.body, environment);
+    if (stage.kind === "store") {
+      const at = compileAffine(stage.at, environment);
+      const store = (): void => put(views[stage.arg]!, at(), body());
+      return stage.level === "outer" ? store : () => forEachInner(store);
+    }
+    switch (stage.combine) {
+      case "sum":
+        return () => {
+          let sum = 0;
+          forEachInner(() => (sum = addTo(stage.dtype, sum, body())));
+          results[number] = roundTo(stage.dtype, sum);
+        };
+      case "max":
+        return () => {
+          let largest = lowest[stage.dtype];
+          forEachInner(() => (largest = Math.max(largest, body())));
+          results[number] = largest;
+        };
+      case "argmax":
+        return () => {
+          let largest = Number.NaN;
+          let best = 0;
+          let position = 0;
+          forEachInner(() => {
+            const value = body();
+            const beats = value > largest || (Number.isNaN(value) && !Number.isNaN(largest));
+            if (position === 0 || beats) {
+              largest = value;
+              best = position;
+            }
+            position++;
+          });
+          results[number] = best;
+        };
+    }
+  });
+  forEachIndex(index, 0, kernel.outer, () => stages.forEach((stage) => stage()));
+}
+
+function runContract(kernel: ContractKernel, views: readonly TypedArray[]): void {
+  const { batch, m, n, k, dtype } = kernel;
+  const environment = environmentOf(views, [...batch, ...m, ...n, ...k], 1);
+  const { index, results } = environment;
+  const operands = compileScalars([kernel.lhs, kernel.rhs], environment);
+  const stores = kernel.stores.map(({ arg, at, body }) => ({
+    view: views[arg]!,
+    at: compileAffine(at, environment),
+    body: compileScalar(body, environment),
+  }));
+  const outer = [...batch, ...m, ...n];
+  forEachIndex(index, 0, outer, () => {
+    let sum = 0;
+    forEachIndex(index, outer.length, k, () => {
+      const [left, right] = operands() as unknown as readonly [number, number];
+      sum = addTo(dtype, sum, isFloat(dtype) ? left * right : Math.imul(left, right));
+    });
+    results[0] = roundTo(dtype, sum);
+    for (const { view, at, body } of stores) put(view, at(), body());
+  });
+}
+
+function runScatter(kernel: ScatterKernel, views: readonly TypedArray[]): void {
+  const environment = environmentOf(views, kernel.axes, 0);
+  const target = views[kernel.arg]!;
+  const { dtype } = kernel.args[kernel.arg]!;
+  const at = compileAffine(kernel.at, environment);
+  const evaluate = compileScalars(
+    [kernel.body, ...kernel.indirect.map(({ index }) => index)],
+    environment,
+  );
+  const sums = new Float64Array(target.length);
+  forEachIndex(environment.index, 0, kernel.axes, () => {
+    const values = evaluate();
+    let address = at();
+    for (const [i, { stride, size }] of kernel.indirect.entries()) {
+      const position = values[i + 1]!;
+      if (position < 0 || position >= size) return;
+      address += position * stride;
+    }
+    const sum = sums[address];
+    if (sum === undefined) throw outside("scatter", address, target.length);
+    sums[address] = addTo(dtype, sum, values[0]!);
+  });
+  sums.forEach((sum, address) => (target[address] = roundTo(dtype, sum)));
+}
+
+function runRoutine(kernel: RoutineKernel, views: readonly TypedArray[]): void {
+  const { outer, length, inner, reverse } = kernel;
+  const [source, target] = views as readonly [TypedArray, TypedArray];
+  for (let row = 0; row < outer; row++) {
+    for (let column = 0; column < inner; column++) {
+      const addressOf = (position: number): number => (row * length + position) * inner + column;
+      const positions = Array.from({ length }, (_, position) => position);
+      if (kernel.name === "cumsum") {
+        const { dtype } = kernel.args[1]!;
+        let sum = 0;
+        for (const position of reverse ? positions.reverse() : positions) {
+          sum = addTo(dtype, sum, source[addressOf(position)]!);
+          target[addressOf(position)] = roundTo(dtype, sum);
+        }
+      } else {
+        const valueOf = (position: number): number => source[addressOf(position)]!;
+        const sorted = positions.toSorted((a, b) =>
+          reverse ? compareNumbers(valueOf(b), valueOf(a)) : compareNumbers(valueOf(a), valueOf(b)),
+        );
+        sorted.forEach((position, rank) => (target[addressOf(rank)] = position));
+      }
+    }
+  }
+}
+
+/** Orders numbers with NaN above all others; zeros of either sign are equal. */
+function compareNumbers(a: number, b: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  return a < b ? -1 : a > b ? 1 : 0;
+}
