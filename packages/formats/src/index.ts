@@ -1,0 +1,15 @@
+/** `@dormouse/formats`: files of numbers as bytes in, typed arrays and shapes out. Depends on nothing. */
+export type { Bytes, NumberArray, ShapedArray } from "./array.ts";
+export { gunzip, gzip, isGzip } from "./compression.ts";
+export { FormatError, type FormatErrorFields } from "./errors.ts";
+export { readIdx, writeIdx } from "./idx.ts";
+export { type NpyArray, readNpy, writeNpy } from "./npy.ts";
+export { readNpz, writeNpz } from "./npz.ts";
+export {
+  type SafeTensor,
+  type SafeTensorInput,
+  type Safetensors,
+  type SafetensorsDType,
+  readSafetensors,
+  writeSafetensors,
+} from "./safetensors.ts";
