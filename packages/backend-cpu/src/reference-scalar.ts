@@ -6,6 +6,7 @@
 import type { Affine, Condition, Indirect, Scalar, ScalarOp } from "@dormouse/tensor/graph";
 import { isFloat, roundTo } from "@dormouse/tensor/graph";
 import { DormouseError, type DType, type TypedArray } from "@dormouse/tensor";
+import { scalarOrder } from "./scalar-order.ts";
 import { erf, integerPower, power, roundHalfEven, threefry } from "./reference-math.ts";
 
 /** What the expressions of a kernel read: its arguments, the current loop index and the results of its stages. */
@@ -70,37 +71,6 @@ export function compileScalars(
 export function compileScalar(root: Scalar, environment: Environment): Evaluate {
   const evaluate = compileScalars([root], environment);
   return () => evaluate()[0]!;
-}
-
-/** Operands of a scalar, index expressions of loads included. */
-export function operandsOf(scalar: Scalar): readonly Scalar[] {
-  if (scalar.op === "load") return scalar.indirect?.map(({ index }) => index) ?? [];
-  return "sources" in scalar ? scalar.sources : [];
-}
-
-/** Every scalar under `roots` once, after its operands. Iterative: a fused expression may be thousands deep. */
-export function scalarOrder(roots: readonly Scalar[]): Scalar[] {
-  const order: Scalar[] = [];
-  const seen = new Set<Scalar>();
-  const stack: { scalar: Scalar; operands: readonly Scalar[]; next: number }[] = [];
-  const enter = (scalar: Scalar): void => {
-    if (seen.has(scalar)) return;
-    seen.add(scalar);
-    stack.push({ scalar, operands: operandsOf(scalar), next: 0 });
-  };
-  for (const root of roots) {
-    enter(root);
-    while (stack.length > 0) {
-      const top = stack[stack.length - 1]!;
-      if (top.next < top.operands.length) {
-        enter(top.operands[top.next++]!);
-      } else {
-        order.push(top.scalar);
-        stack.pop();
-      }
-    }
-  }
-  return order;
 }
 
 function compileNode(

@@ -1,8 +1,8 @@
 /**
  * The reference backend: every kernel kind of a program by literal loops over JavaScript numbers. It is the oracle
  * that other backends are tested against and a way to debug a program, so it prefers clarity to speed, checks every
- * address and fills fresh memory with a pattern that shows when it is read before it is written. It shares no code
- * with the WebAssembly backend.
+ * address and fills fresh memory with a pattern that shows when it is read before it is written. It shares no
+ * arithmetic with the WebAssembly backend.
  */
 import type {
   Backend,
