@@ -6,4 +6,19 @@ export * from "./core/shape.ts";
 export * from "./lower/program.ts";
 export * from "./run/backend.ts";
 export { allocate, bytesOf, dtypes, isFloat, isInteger, roundTo, viewOf } from "./core/dtype.ts";
-export { Tensor, forgetSources, tracker, spend, deviceOf, device } from "./core/tensor.ts";
+export {
+  Tensor,
+  captureOrigin,
+  device,
+  deviceOf,
+  forgetSources,
+  isTracing,
+  spend,
+  spentError,
+  traced,
+  tracker,
+} from "./core/tensor.ts";
+export { Device, type DeviceStatistics } from "./run/device.ts";
+export { DeviceStorage, HostStorage } from "./run/storage.ts";
+export { kernelKey } from "./lower/finish.ts";
+export { lower } from "./lower/lower.ts";

@@ -23,7 +23,7 @@ export type CallRule = (
   output: Tensor,
 ) => readonly (LinearMap | null)[];
 
-/** A function's graph, closed over placeholders. */
+/** A function's graph. Closed: everything in it is made of its own placeholders and constants. */
 export interface Body {
   readonly inputs: readonly Tensor[];
   readonly output: Tensor;

@@ -22,14 +22,22 @@ export interface TensorDevice {
 /** Where the elements of a stored tensor are: on a device, on the host, or both. */
 export interface Storage {
   readonly device: TensorDevice | null;
-  /** Returns the device memory. Called once. */
-  release(): void;
+  /** The tensor stops holding the elements; the memory is free once no tensor does. */
+  detach(tensor: Tensor): void;
 }
 
 /** How the elements of a tensor can be had. */
 export type Status = "pending" | "stored" | "spent";
 
+/** Why a tensor cannot be used any more; `origin` was made where that was decided. */
+export interface Spent {
+  readonly why: string;
+  readonly origin: Error | null;
+}
+
 let nextId = 0;
+/** Nodes made from now on have at least this id. */
+export const nextTensorId = (): number => nextId;
 
 /**
  * An n-dimensional array of one dtype. `Tensor<[2, 3]>` knows its shape at compile time, `Tensor` only when it runs.
@@ -52,7 +60,7 @@ export class Tensor<S extends Shape = Shape> implements Disposable {
   /** Pending nodes that will read this one. @internal */
   consumers = 0;
   /** Set once the user gave the tensor up. @internal */
-  spent: { readonly why: string; readonly where: string } | null = null;
+  spent: Spent | null = null;
 
   /** @internal Use `tensor()` or an op. */
   constructor(
@@ -132,14 +140,14 @@ export class Tensor<S extends Shape = Shape> implements Disposable {
 }
 
 /** Marks a tensor as given up and lets go of what only it was holding. */
-export function spend(tensor: Tensor, why: string): void {
-  tensor.spent = { why, where: traceOrigins ? callerOf(new Error().stack) : "" };
+export function spend(tensor: Tensor, why: string, origin: Error | null = captureOrigin()): void {
+  tensor.spent = { why, origin };
   if (tensor.consumers === 0) letGo(tensor);
 }
 
 /** Frees the storage and forgets the inputs of a node that nobody can read any more. */
 function letGo(tensor: Tensor): void {
-  tensor.storage?.release();
+  tensor.storage?.detach(tensor);
   tensor.storage = null;
   forgetSources(tensor);
 }
@@ -155,17 +163,23 @@ export function forgetSources(tensor: Tensor): void {
 
 /** The error for using a tensor after it was disposed of or donated. */
 export function spentError(op: string, tensor: Tensor): SpentError {
-  const { why, where } = tensor.spent!;
+  const { why, origin } = tensor.spent!;
+  const where = callerOf(origin?.stack);
   const donated = why.startsWith("was donated");
-  return new SpentError(op, `tensor ${why}${where ? ` (at ${where})` : ""}${donated ? " and its memory reused" : ""}`, {
+  return new SpentError(op, `tensor ${why}${where ? ` (made at ${where})` : ""}${donated ? " and its memory reused" : ""}`, {
     received: tensor.shape,
-    hint: donated ? "keep the returned one" : "keep it alive, or make a new one",
+    hint: donated ? "keep the returned one" : "make a new one, or keep it alive longer",
   });
 }
 
-/** Records where tensors are given up, so that an error can say it; costs a stack trace for each. */
-let traceOrigins = true;
-export const setTraceOrigins = (on: boolean): void => void (traceOrigins = on);
+/** Remembers the place of a call. The stack is only formatted if somebody asks; capturing takes about 2 µs. */
+export function captureOrigin(): Error {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 8;
+  const origin = new Error("origin");
+  Error.stackTraceLimit = limit;
+  return origin;
+}
 
 /** `file.ts:12` of the first frame outside this library's own packages. */
 export function callerOf(stack: string | undefined): string {
@@ -181,6 +195,21 @@ const isOwnFile = (file: string): boolean =>
 
 /** Hooks through which `scope` sees every node that is made. */
 export const tracker: { onCreate: ((tensor: Tensor) => void) | null } = { onCreate: null };
+
+let depth = 0;
+
+/** True while a transform or `compile` is calling a function to see its graph. */
+export const isTracing = (): boolean => depth > 0;
+
+/** Calls `f` to see its graph: nothing that is computed meanwhile forgets how it was made. */
+export function traced<T>(f: () => T): T {
+  depth++;
+  try {
+    return f();
+  } finally {
+    depth--;
+  }
+}
 
 let defaultDevice: TensorDevice | null = null;
 

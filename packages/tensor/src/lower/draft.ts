@@ -1,0 +1,132 @@
+/**
+ * Kernels while they are being scheduled and merged: as in the program, except that every `arg` is the id of the
+ * value read or written. Owns the questions all later stages ask of such a kernel.
+ */
+import type { Affine, Condition, ContractKernel, LoopKernel, RoutineKernel, Scalar, ScatterKernel } from "./program.ts";
+
+export type LoopDraft = Omit<LoopKernel, "args">;
+export type ContractDraft = Omit<ContractKernel, "args">;
+export type ScatterDraft = Omit<ScatterKernel, "args">;
+/** `input` and `output` are value ids. */
+export type RoutineDraft = Omit<RoutineKernel, "args"> & { readonly input: number; readonly output: number };
+export type Draft = LoopDraft | ContractDraft | ScatterDraft | RoutineDraft;
+
+/** Every scalar under the given ones, each once, operands first. */
+export function scalarsOf(roots: readonly Scalar[]): Scalar[] {
+  const seen = new Set<Scalar>();
+  const order: Scalar[] = [];
+  const visit = (scalar: Scalar): void => {
+    if (seen.has(scalar)) return;
+    seen.add(scalar);
+    operandsOf(scalar).forEach(visit);
+    order.push(scalar);
+  };
+  roots.forEach(visit);
+  return order;
+}
+
+/** The scalars that a scalar is computed from. */
+export function operandsOf(scalar: Scalar): readonly Scalar[] {
+  switch (scalar.op) {
+    case "const":
+    case "index":
+    case "valid":
+    case "result":
+      return [];
+    case "load":
+      return scalar.indirect?.map(({ index }) => index) ?? [];
+    default:
+      return scalar.sources;
+  }
+}
+
+/** Rebuilds scalars bottom-up; what `replace` returns stands for a scalar whose operands are already rebuilt. */
+export function rewriteScalars(replace: (scalar: Scalar) => Scalar): (scalar: Scalar) => Scalar {
+  const known = new Map<Scalar, Scalar>();
+  const visit = (scalar: Scalar): Scalar => {
+    const before = known.get(scalar);
+    if (before) return before;
+    let rebuilt = scalar;
+    if (scalar.op === "load" && scalar.indirect) {
+      rebuilt = { ...scalar, indirect: scalar.indirect.map((term) => ({ ...term, index: visit(term.index) })) };
+    } else if ("sources" in scalar) {
+      const sources = scalar.sources.map(visit);
+      if (sources.some((source, i) => source !== scalar.sources[i])) rebuilt = { ...scalar, sources };
+    }
+    const after = replace(rebuilt);
+    known.set(scalar, after);
+    return after;
+  };
+  return visit;
+}
+
+/** Changes every affine form of a scalar (addresses, indices, conditions) in the same way. */
+export function mapAffine(change: (at: Affine) => Affine): (scalar: Scalar) => Scalar {
+  const condition = (before: Condition): Condition => ({ ...change(before), below: before.below });
+  return rewriteScalars((scalar) => {
+    if (scalar.op === "index") return { ...scalar, at: change(scalar.at) };
+    if (scalar.op === "valid") return { ...scalar, conditions: scalar.conditions.map(condition) };
+    if (scalar.op !== "load") return scalar;
+    return {
+      ...scalar,
+      at: change(scalar.at),
+      ...(scalar.valid ? { valid: scalar.valid.map(condition) } : {}),
+    };
+  });
+}
+
+/** The expressions a draft evaluates. */
+export function bodiesOf(draft: Draft): Scalar[] {
+  switch (draft.kind) {
+    case "loop":
+      return draft.stages.map((stage) => stage.body);
+    case "contract":
+      return [draft.lhs, draft.rhs, ...draft.stores.map((store) => store.body)];
+    case "scatter":
+      return [draft.body, ...draft.indirect.map((term) => term.index)];
+    case "routine":
+      return [];
+  }
+}
+
+type Load = Extract<Scalar, { op: "load" }>;
+
+/** The loads of a draft, each object once. */
+export const loadsOf = (draft: Draft): Load[] =>
+  scalarsOf(bodiesOf(draft)).filter((scalar): scalar is Load => scalar.op === "load");
+
+/** Ids of the values a draft reads. */
+export const readsOf = (draft: Draft): Set<number> =>
+  draft.kind === "routine" ? new Set([draft.input]) : new Set(loadsOf(draft).map((load) => load.arg));
+
+/** Ids of the values a draft writes. */
+export function writesOf(draft: Draft): Set<number> {
+  switch (draft.kind) {
+    case "loop":
+      return new Set(draft.stages.flatMap((stage) => (stage.kind === "store" ? [stage.arg] : [])));
+    case "contract":
+      return new Set(draft.stores.map((store) => store.arg));
+    case "scatter":
+      return new Set([draft.arg]);
+    case "routine":
+      return new Set([draft.output]);
+  }
+}
+
+/** A loop draft or contract with every scalar and store address changed in the same way. */
+export function mapDraft<D extends LoopDraft | ContractDraft>(
+  draft: D,
+  body: (scalar: Scalar) => Scalar,
+  at: (at: Affine) => Affine = (same) => same,
+): D {
+  if (draft.kind === "loop") {
+    const stages = draft.stages.map((stage) =>
+      stage.kind === "store"
+        ? { ...stage, body: body(stage.body), at: at(stage.at) }
+        : { ...stage, body: body(stage.body) },
+    );
+    return { ...draft, stages };
+  }
+  const stores = draft.stores.map((store) => ({ ...store, body: body(store.body), at: at(store.at) }));
+  return { ...draft, lhs: body(draft.lhs), rhs: body(draft.rhs), stores };
+}

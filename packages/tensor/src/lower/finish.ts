@@ -1,0 +1,156 @@
+/**
+ * Makes kernels of drafts: loops collapsed, equal scalars shared, arguments numbered. Two kernels that do the same
+ * work on different buffers come out equal, so that a backend compiles them once.
+ */
+import { collapseAxes, dropUnitAxes } from "./axes.ts";
+import {
+  type ContractDraft,
+  type Draft,
+  type LoopDraft,
+  type ScatterDraft,
+  bodiesOf,
+  mapDraft,
+  operandsOf,
+  rewriteScalars,
+  scalarsOf,
+} from "./draft.ts";
+import type { Kernel, KernelArgument, Scalar } from "./program.ts";
+
+/** A kernel and, for each of its arguments, the place (see `placeOf`) it is bound to. */
+export interface BoundKernel {
+  readonly kernel: Kernel;
+  readonly places: readonly number[];
+}
+
+/** What a place holds. */
+export interface PlaceFacts {
+  readonly dtype: KernelArgument["dtype"];
+  readonly length: number;
+}
+
+/** Makes the kernel of a draft. `placeOf` tells which values share memory: the id of the value that owns it. */
+export function finish(
+  draft: Draft,
+  placeOf: (value: number) => number,
+  factsOf: (place: number) => PlaceFacts,
+): BoundKernel {
+  if (draft.kind === "routine") {
+    const { input, output, ...rest } = draft;
+    const places = [placeOf(input), placeOf(output)];
+    return {
+      kernel: {
+        ...rest,
+        args: [
+          { ...factsOf(places[0]!), access: "read" },
+          { ...factsOf(places[1]!), access: "write" },
+        ],
+      },
+      places,
+    };
+  }
+  const shared = share(draft.kind === "scatter" ? draft : collapseAxes(dropUnitAxes(draft)));
+  const places: number[] = [];
+  const read = new Set<number>();
+  const written = new Set<number>();
+  const number = (value: number, uses: Set<number>): number => {
+    const place = placeOf(value);
+    let arg = places.indexOf(place);
+    if (arg < 0) arg = places.push(place) - 1;
+    uses.add(arg);
+    return arg;
+  };
+  const numbered = rewriteScalars((scalar) =>
+    scalar.op === "load" ? { ...scalar, arg: number(scalar.arg, read) } : scalar,
+  );
+  const body = ((): LoopDraft | ContractDraft | ScatterDraft => {
+    if (shared.kind === "scatter") {
+      return {
+        ...shared,
+        body: numbered(shared.body),
+        indirect: shared.indirect.map((term) => ({ ...term, index: numbered(term.index) })),
+        arg: number(shared.arg, written),
+      };
+    }
+    if (shared.kind === "contract") {
+      const { lhs, rhs, stores } = mapDraft(shared, numbered);
+      return { ...shared, lhs, rhs, stores: stores.map((store) => ({ ...store, arg: number(store.arg, written) })) };
+    }
+    const { stages } = mapDraft(shared, numbered);
+    return {
+      ...shared,
+      stages: stages.map((stage) => (stage.kind === "store" ? { ...stage, arg: number(stage.arg, written) } : stage)),
+    };
+  })();
+  const args = places.map((place, arg): KernelArgument => ({
+    ...factsOf(place),
+    access: !written.has(arg) ? "read" : read.has(arg) ? "readwrite" : "write",
+  }));
+  return { kernel: { ...body, args }, places };
+}
+
+/** The draft with every two equal scalars made one object. */
+function share<D extends Exclude<Draft, { kind: "routine" }>>(draft: D): D {
+  const known = new Map<string, Scalar>();
+  const serial = new Map<Scalar, number>();
+  const intern = rewriteScalars((scalar) => {
+    const operands = operandsOf(scalar).map((operand) => serial.get(operand)!);
+    const key = describe(scalar, operands);
+    const before = known.get(key);
+    if (before) return before;
+    known.set(key, scalar);
+    serial.set(scalar, serial.size);
+    return scalar;
+  });
+  if (draft.kind === "scatter") {
+    return {
+      ...draft,
+      body: intern(draft.body),
+      indirect: draft.indirect.map((term) => ({ ...term, index: intern(term.index) })),
+    };
+  }
+  return mapDraft(draft as Extract<Draft, { kind: "loop" | "contract" }>, intern) as unknown as D;
+}
+
+/** A scalar as text, operands by number. */
+function describe(scalar: Scalar, operands: readonly number[]): string {
+  switch (scalar.op) {
+    case "const":
+      return `const ${scalar.dtype} ${Object.is(scalar.value, -0) ? "-0" : scalar.value}`;
+    case "index":
+      return `index ${address(scalar.at)}`;
+    case "valid":
+      return `valid ${scalar.conditions.map((c) => `${address(c)}<${c.below}`).join(" ")}`;
+    case "load":
+      return [
+        `load ${scalar.dtype} ${scalar.arg} ${address(scalar.at)}`,
+        ...(scalar.indirect ?? []).map((term, i) => `@${operands[i]}*${term.stride}<${term.size}`),
+        ...(scalar.valid ?? []).map((c) => `?${address(c)}<${c.below}`),
+        scalar.fill === undefined ? "" : `:${scalar.fill}`,
+      ].join(" ");
+    case "result":
+      return `result ${scalar.dtype} ${scalar.stage}`;
+    default:
+      return `${scalar.op} ${scalar.dtype} ${operands.join(" ")}`;
+  }
+}
+
+const address = ({ offset, strides }: { readonly offset: number; readonly strides: readonly number[] }): string =>
+  `${offset}+[${strides.join(",")}]`;
+
+/** A kernel as text that is equal for equal kernels: the key under which backends cache compiled code. */
+export function kernelKey(kernel: Kernel): string {
+  const { args, ...rest } = kernel;
+  const head = args.map((arg) => `${arg.dtype}[${arg.length}]${arg.access}`).join(" ");
+  if (kernel.kind === "routine") return `${head} ${JSON.stringify(rest)}`;
+  const bodies = bodiesOf(kernel);
+  const serial = new Map<Scalar, number>();
+  const lines = scalarsOf(bodies).map((scalar) => {
+    const line = describe(scalar, operandsOf(scalar).map((operand) => serial.get(operand)!));
+    serial.set(scalar, serial.size);
+    return line;
+  });
+  const structure = JSON.stringify(rest, (key, value: unknown) =>
+    typeof value === "object" && value !== null && serial.has(value as Scalar) ? serial.get(value as Scalar) : value,
+  );
+  return [head, ...lines, structure].join("\n");
+}

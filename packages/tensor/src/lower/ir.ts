@@ -1,0 +1,173 @@
+/**
+ * The region of a graph that is being lowered, as values made once each: calls are inlined, marks that only
+ * transforms need are gone, equal expressions are one object. Owns the walk from tensors to values; the rewrites
+ * applied while a value is made are in `simplify.ts`.
+ */
+import type { DType } from "../core/dtype.ts";
+import { type Params, type Primitive, topologicalOrder } from "../core/primitives.ts";
+import type { Shape } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { simplify } from "./simplify.ts";
+
+/** Primitives that survive into the region, and its inputs. `barrier` equals no other value, not even a twin. */
+export type Operation =
+  | Exclude<Primitive, "buffer" | "placeholder" | "identity" | "call" | "check">
+  | "input"
+  | "barrier";
+
+/** Parameters of an operation. */
+export type OperationParams = {
+  [O in Operation]: O extends Primitive
+    ? Params[O]
+    : O extends "input"
+      ? { readonly index: number }
+      : { readonly serial: number };
+};
+
+/** One value of the region. Equal values are the same object. */
+export interface Value<O extends Operation = Operation> {
+  readonly id: number;
+  readonly op: O;
+  readonly sources: readonly Value[];
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly params: OperationParams[O];
+}
+
+/** True where `value` is made by `op`; narrows its parameters. */
+export const is = <O extends Operation>(value: Value, op: O): value is Value<O> => value.op === op;
+
+/** Makes values, each once. */
+export class Values {
+  readonly #known = new Map<string, Value>();
+  #next = 0;
+
+  /** The value of an operation, after every rewrite that applies. */
+  make<O extends Operation>(
+    op: O,
+    sources: readonly Value[],
+    shape: Shape,
+    dtype: DType,
+    params: OperationParams[O],
+  ): Value {
+    return simplify(this, op, sources, shape, dtype, params) ?? this.intern(op, sources, shape, dtype, params);
+  }
+
+  /** The one value with these parts, without rewriting. */
+  intern<O extends Operation>(
+    op: O,
+    sources: readonly Value[],
+    shape: Shape,
+    dtype: DType,
+    params: OperationParams[O],
+  ): Value<O> {
+    const key = `${op}|${sources.map((source) => source.id).join()}|${shape.join()}|${dtype}|${showParams(params)}`;
+    const known = this.#known.get(key);
+    if (known) return known as Value<O>;
+    const value: Value<O> = { id: this.#next++, op, sources, shape, dtype, params };
+    this.#known.set(key, value);
+    return value;
+  }
+
+  /** A constant of any shape. */
+  constant(value: number, shape: Shape, dtype: DType): Value {
+    const scalar = this.intern("constant", [], [], dtype, { value });
+    return shape.length === 0 ? scalar : this.intern("broadcast", [scalar], shape, dtype, { shape, axes: [] });
+  }
+}
+
+/** Parameters as text; -0 and NaN keep their identity. */
+function showParams(params: object): string {
+  return JSON.stringify(params, (_, value: unknown) =>
+    typeof value === "number" && (Object.is(value, -0) || !Number.isFinite(value)) ? `#${Object.is(value, -0) ? "-0" : value}` : value,
+  );
+}
+
+/** What to lower: the tensors whose elements are given, and those whose elements are wanted. */
+export interface Region {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+}
+
+/** The region as values: `outputs[i]` is the value of `region.outputs[i]`. */
+export function valuesOf(region: Region, values = new Values()): Value[] {
+  const known = new Map<Tensor, Value>(
+    region.inputs.map((tensor, index) => [
+      tensor,
+      values.intern("input", [], tensor.shape, tensor.dtype, { index }),
+    ]),
+  );
+  let barriers = 0;
+  const convert = (roots: readonly Tensor[], known: Map<Tensor, Value>): Value[] => {
+    for (const tensor of topologicalOrder(roots, (node) => known.has(node))) {
+      if (known.has(tensor)) continue;
+      const sources = tensor.sources.map((source) => known.get(source)!);
+      known.set(tensor, convertOne(tensor, sources));
+    }
+    return roots.map((root) => known.get(root)!);
+  };
+  const convertOne = (tensor: Tensor, sources: readonly Value[]): Value => {
+    switch (tensor.op) {
+      case "check":
+        return sources[0]!;
+      case "identity":
+        return (tensor.params as Params["identity"]).tag === "barrier"
+          ? values.intern("barrier", sources, tensor.shape, tensor.dtype, { serial: barriers++ })
+          : sources[0]!;
+      case "call": {
+        const { body } = tensor.params as Params["call"];
+        return convert([body.output], new Map(body.inputs.map((hole, i) => [hole, sources[i]!])))[0]!;
+      }
+      case "buffer":
+      case "placeholder":
+        throw new Error(`lower: a ${tensor.op} of shape [${tensor.shape.join(", ")}] is not among the inputs`);
+      default:
+        return values.make(
+          tensor.op as Operation,
+          sources,
+          tensor.shape,
+          tensor.dtype,
+          tensor.params as OperationParams[Operation],
+        );
+    }
+  };
+  return convert(region.outputs, known);
+}
+
+/**
+ * Values under `roots`, every value after its sources; the deepest source first, so that a value recomputed for the
+ * backward pass is made just before it is needed and not long before.
+ */
+export function orderOf(roots: readonly Value[]): Value[] {
+  const depth = new Map<Value, number>();
+  const visit = (values: readonly Value[], enter: (value: Value) => readonly Value[], leave: (value: Value) => void) => {
+    const seen = new Set<Value>();
+    const stack: { value: Value; rest: Value[] }[] = [];
+    const push = (value: Value) => {
+      if (seen.has(value)) return;
+      seen.add(value);
+      stack.push({ value, rest: enter(value).toReversed() as Value[] });
+    };
+    for (const root of values) {
+      push(root);
+      while (stack.length > 0) {
+        const top = stack[stack.length - 1]!;
+        const next = top.rest.pop();
+        if (next) push(next);
+        else leave(stack.pop()!.value);
+      }
+    }
+  };
+  visit(
+    roots,
+    (value) => value.sources,
+    (value) => depth.set(value, 1 + Math.max(0, ...value.sources.map((source) => depth.get(source)!))),
+  );
+  const order: Value[] = [];
+  visit(
+    roots,
+    (value) => value.sources.toSorted((a, b) => depth.get(b)! - depth.get(a)!),
+    (value) => order.push(value),
+  );
+  return order;
+}

@@ -1,0 +1,124 @@
+/**
+ * From a region of the graph to a program: values, schedule, merge, plan, kernels. The stages are in the files beside
+ * this one; this file only connects them.
+ */
+import { sizeOf } from "../core/shape.ts";
+import { finish, kernelKey } from "./finish.ts";
+import { type Region, type Value, is, valuesOf } from "./ir.ts";
+import { merge } from "./merge.ts";
+import { type Plan, plan } from "./plan.ts";
+import type { BufferSpec, Kernel, Program, Slot, Step } from "./program.ts";
+import { schedule } from "./schedule.ts";
+import { verify } from "./verify.ts";
+
+export interface LowerOptions {
+  /** Identifies the program in caches. */
+  readonly key: string;
+  /** Inputs (by number) whose memory outputs may take over. */
+  readonly donated?: ReadonlySet<number>;
+  /** `false`: one kernel per operation, for comparison. */
+  readonly fuse?: boolean;
+  /** Buffers one kernel may take; 0 for no limit. */
+  readonly maxBindings?: number;
+}
+
+/** Where the elements of a wanted tensor are after a run. */
+export type ResultPlace =
+  | { readonly space: "input"; readonly index: number }
+  | { readonly space: "output"; readonly index: number };
+
+export interface Lowered {
+  readonly program: Program;
+  /** One per output of the region. */
+  readonly results: readonly ResultPlace[];
+}
+
+/** Lowers a region. */
+export function lower(region: Region, options: LowerOptions): Lowered {
+  const roots = valuesOf(region).map(withoutReshape);
+  const computed = [...new Set(roots)].filter((value) => value.op !== "input");
+  const outputs = new Set(computed.map((value) => value.id));
+  const fuse = options.fuse ?? true;
+  const scheduled = schedule(computed, { fuse });
+  const drafts = fuse
+    ? merge(scheduled.drafts, { outputs, maxBindings: options.maxBindings || Infinity })
+    : scheduled.drafts;
+
+  const inputIds = new Map<number, number>();
+  for (const value of [...scheduled.stored.values(), ...roots]) {
+    if (is(value, "input")) inputIds.set(value.id, value.params.index);
+  }
+  const donated = new Set([...inputIds].flatMap(([id, index]) => (options.donated?.has(index) ? [id] : [])));
+  // An input that is also a result must keep its elements.
+  for (const root of roots) donated.delete(root.id);
+  const all = new Map<number, Value>([...scheduled.stored, ...computed.map((value) => [value.id, value] as const)]);
+  const memory = plan(drafts, all, outputs, donated);
+  const program = assemble(region, options.key, computed, all, inputIds, drafts, memory);
+  verify(program);
+  return {
+    program,
+    results: roots.map((value) =>
+      is(value, "input")
+        ? { space: "input", index: value.params.index }
+        : { space: "output", index: computed.indexOf(value) },
+    ),
+  };
+}
+
+/** A reshape has the same elements in the same order: its source can stand for it. */
+function withoutReshape(value: Value): Value {
+  let under = value;
+  while (is(under, "reshape")) under = under.sources[0]!;
+  // Constants and other values without a buffer of their own are computed in the shape that is asked for.
+  return under;
+}
+
+const specOf = (value: Value): BufferSpec => ({ dtype: value.dtype, length: sizeOf(value.shape) });
+
+function assemble(
+  region: Region,
+  key: string,
+  computed: readonly Value[],
+  values: ReadonlyMap<number, Value>,
+  inputIds: ReadonlyMap<number, number>,
+  drafts: Parameters<typeof plan>[0],
+  memory: Plan,
+): Program {
+  const owner = (value: number) => memory.aliases.get(value) ?? value;
+  const outputNumber = new Map(computed.map((value, index) => [owner(value.id), index]));
+  const slotOf = (place: number): Slot => {
+    const output = outputNumber.get(place);
+    if (output !== undefined && !inputIds.has(place)) return { space: "output", index: output };
+    const input = inputIds.get(place);
+    if (input !== undefined) return { space: "input", index: input };
+    return { space: "temporary", ...memory.temporaries.get(place)! };
+  };
+  const kernels: Kernel[] = [];
+  const numbers = new Map<string, number>();
+  const steps = drafts.map((draft): Step => {
+    const { kernel, places } = finish(draft, owner, (place) => specOf(values.get(place)!));
+    const text = kernelKey(kernel);
+    let number = numbers.get(text);
+    if (number === undefined) {
+      number = kernels.push(kernel) - 1;
+      numbers.set(text, number);
+    }
+    // An aliased output is written through its output slot, even where the kernel also reads the input.
+    const slots = places.map((place, arg): Slot => {
+      const output = outputNumber.get(place);
+      return kernel.args[arg]!.access !== "read" && output !== undefined ? { space: "output", index: output } : slotOf(place);
+    });
+    return { kernel: number, slots };
+  });
+  return {
+    key,
+    inputs: region.inputs.map((tensor) => ({ dtype: tensor.dtype, length: tensor.size })),
+    outputs: computed.map((value) => {
+      const alias = memory.aliases.get(value.id);
+      return alias === undefined ? specOf(value) : { ...specOf(value), alias: inputIds.get(alias)! };
+    }),
+    kernels,
+    steps,
+    temporaryBytes: memory.temporaryBytes,
+  };
+}

@@ -1,0 +1,383 @@
+/**
+ * Joins drafts that walk over the same elements, so that a value is used where it is made: an elementwise kernel into
+ * the reduction or product before it (an epilogue), a reduction into the row kernel that needs its result (softmax,
+ * normalization), neighbours that read the same data. Every join keeps each element's arithmetic as it was.
+ */
+import { sizeOf, stridesOf } from "../core/shape.ts";
+import { commonRefinement, dropUnitAxes, groupsOf, refineAxes, regroupAxes, withAxes } from "./axes.ts";
+import {
+  type ContractDraft,
+  type Draft,
+  type LoopDraft,
+  bodiesOf,
+  loadsOf,
+  readsOf,
+  rewriteScalars,
+  scalarsOf,
+  writesOf,
+} from "./draft.ts";
+import type { Affine, Scalar, Stage, StoreStage } from "./program.ts";
+
+export interface MergeOptions {
+  /** Ids of values that must be in memory at the end. */
+  readonly outputs: ReadonlySet<number>;
+  /** Buffers one kernel may take. */
+  readonly maxBindings: number;
+}
+
+/** A value this costly (see `costOf`) is read back from memory by a later pass over the row, not computed again. */
+const WORTH_READING_BACK = 8;
+/** More scalar operations than this in one kernel spill registers and compile slowly. */
+const LARGEST_KERNEL = 600;
+
+interface Entry {
+  readonly draft: Draft;
+  readonly reads: ReadonlySet<number>;
+  readonly writes: ReadonlySet<number>;
+}
+
+const entryOf = (draft: Draft): Entry => ({ draft, reads: readsOf(draft), writes: writesOf(draft) });
+
+/** The drafts after every join that pays, in an order in which they can run. */
+export function merge(drafts: readonly Draft[], options: MergeOptions): Draft[] {
+  let entries = drafts.map((draft) =>
+    entryOf(draft.kind === "loop" || draft.kind === "contract" ? dropUnitAxes(draft) : draft),
+  );
+  for (const attempt of [joinProducer, joinNeighbor]) {
+    for (let at = 0; at < entries.length; at++) {
+      const joined = attempt(entries, at, options);
+      if (!joined) continue;
+      entries = dropUnread(joined, options.outputs);
+      // The joined draft may now fit what follows it or what came before.
+      at = -1;
+    }
+  }
+  return entries.map((entry) => entry.draft);
+}
+
+/** Joins the draft at `at` with the producer of something it reads. */
+function joinProducer(entries: readonly Entry[], at: number, options: MergeOptions): Entry[] | null {
+  const consumer = entries[at]!;
+  if (consumer.draft.kind !== "loop") return null;
+  for (let before = at - 1; before >= 0; before--) {
+    const producer = entries[before]!;
+    const shared = [...producer.writes].filter((value) => consumer.reads.has(value));
+    if (shared.length === 0 || producer.draft.kind === "scatter" || producer.draft.kind === "routine") continue;
+    if (shared.some((value) => entries.some((entry) => entry !== producer && entry.writes.has(value)))) continue;
+    if (hasPathBetween(entries, before, at)) continue;
+    const draft = fuse(producer.draft, consumer.draft, shared);
+    if (draft && fits(draft, options)) return replacePair(entries, before, at, draft);
+  }
+  return null;
+}
+
+/** Joins the draft at `at` with an earlier independent one of the same loops that reads the same large value. */
+function joinNeighbor(entries: readonly Entry[], at: number, options: MergeOptions): Entry[] | null {
+  const { draft: second, reads } = entries[at]!;
+  if (second.kind !== "loop") return null;
+  for (let before = at - 1; before >= 0; before--) {
+    const { draft: first, reads: firstReads } = entries[before]!;
+    if (first.kind !== "loop" || !sameLoops(first, second)) continue;
+    if (![...reads].some((value) => firstReads.has(value) && readAlike(first, second, value))) continue;
+    if ([...entries[before]!.writes].some((value) => reads.has(value)) || hasPathBetween(entries, before, at)) continue;
+    const draft: LoopDraft = { ...first, stages: [...first.stages, ...shiftResults(second.stages, first.stages.length)] };
+    if (fits(draft, options)) return replacePair(entries, before, at, draft);
+  }
+  return null;
+}
+
+const sameList = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((x, i) => x === b[i]);
+
+const sameLoops = (a: LoopDraft, b: LoopDraft): boolean =>
+  sameList(a.outer, b.outer) && sameList(a.inner, b.inner) && a.outer.length + a.inner.length > 0;
+
+/** True where both drafts read `value` at every point of their loops, in the same order. */
+function readAlike(a: LoopDraft, b: LoopDraft, value: number): boolean {
+  const [first, second] = [a, b].map((draft) => loadsOf(draft).find((load) => load.arg === value)!.at.strides);
+  return sameList(first!, second!) && first!.every((stride) => stride !== 0);
+}
+
+/** True where something between the two needs the first and is needed by the second. */
+function hasPathBetween(entries: readonly Entry[], first: number, second: number): boolean {
+  const tainted = new Set(entries[first]!.writes);
+  const goal = entries[second]!.reads;
+  for (const entry of entries.slice(first + 1, second)) {
+    if (![...entry.reads].some((value) => tainted.has(value))) continue;
+    for (const value of entry.writes) {
+      if (goal.has(value)) return true;
+      tainted.add(value);
+    }
+  }
+  return false;
+}
+
+/** Puts `draft` in the place of two drafts; what depends on the first moves behind it. */
+function replacePair(entries: readonly Entry[], first: number, second: number, draft: Draft): Entry[] {
+  const tainted = new Set(entries[first]!.writes);
+  const ahead: Entry[] = [];
+  const behind: Entry[] = [];
+  for (const entry of entries.slice(first + 1, second)) {
+    const depends = [...entry.reads].some((value) => tainted.has(value));
+    if (depends) for (const value of entry.writes) tainted.add(value);
+    (depends ? behind : ahead).push(entry);
+  }
+  return [...entries.slice(0, first), ...ahead, entryOf(draft), ...behind, ...entries.slice(second + 1)];
+}
+
+/** Removes stores that nobody reads, and drafts without stores. */
+function dropUnread(entries: readonly Entry[], outputs: ReadonlySet<number>): Entry[] {
+  const isRead = (value: number) => outputs.has(value) || entries.some((entry) => entry.reads.has(value));
+  return entries.flatMap((entry) => {
+    const { draft, writes } = entry;
+    if ([...writes].every(isRead)) return [entry];
+    if (draft.kind === "loop") {
+      const stages = draft.stages.filter((stage) => stage.kind !== "store" || isRead(stage.arg));
+      return stages.some((stage) => stage.kind === "store") ? [entryOf(renumber(draft, stages))] : [];
+    }
+    if (draft.kind === "contract") {
+      const stores = draft.stores.filter((store) => isRead(store.arg));
+      return stores.length > 0 ? [entryOf({ ...draft, stores })] : [];
+    }
+    return [];
+  });
+}
+
+/** The draft with some stages gone; `result` references follow. */
+function renumber(draft: LoopDraft, stages: readonly Stage[]): LoopDraft {
+  const place = new Map(stages.map((stage, i) => [draft.stages.indexOf(stage), i]));
+  return { ...draft, stages: mapResults(stages, (stage) => place.get(stage)!) };
+}
+
+const shiftResults = (stages: readonly Stage[], by: number): Stage[] => mapResults(stages, (stage) => stage + by);
+
+function mapResults(stages: readonly Stage[], place: (stage: number) => number): Stage[] {
+  const rewrite = rewriteScalars((scalar) =>
+    scalar.op === "result" ? { ...scalar, stage: place(scalar.stage) } : scalar,
+  );
+  return stages.map((stage) => ({ ...stage, body: rewrite(stage.body) }));
+}
+
+const fits = (draft: Draft, { maxBindings }: MergeOptions): boolean =>
+  new Set([...readsOf(draft), ...writesOf(draft)]).size <= maxBindings &&
+  scalarsOf(bodiesOf(draft)).length <= LARGEST_KERNEL;
+
+/** One draft that does the work of both, or null where their loops do not match. */
+function fuse(producer: LoopDraft | ContractDraft, consumer: LoopDraft, shared: readonly number[]): Draft | null {
+  // The largest shared value fixes how the loops correspond; the others are checked against that.
+  const sizeOfStore = (value: number): number => sizeOf(spanOf(producer, value) ?? []);
+  const value = shared.toSorted((a, b) => sizeOfStore(b) - sizeOfStore(a))[0]!;
+  const span = spanOf(producer, value);
+  const walk = span && walkOf(consumer, value, sizeOf(span));
+  if (!walk) return null;
+  return producer.kind === "contract"
+    ? fuseContract(producer, consumer, shared, walk)
+    : fuseLoops(producer, consumer, shared, walk, storeOf(producer, value)!.level);
+}
+
+const storeOf = (draft: LoopDraft, value: number): StoreStage | undefined =>
+  draft.stages.find((stage): stage is StoreStage => stage.kind === "store" && stage.arg === value);
+
+/** Lengths of the loop axes over which a draft writes a whole value in row-major order; null if it does not. */
+function spanOf(draft: LoopDraft | ContractDraft, value: number): number[] | null {
+  const groups = groupsOf(draft);
+  const store = draft.kind === "loop" ? storeOf(draft, value) : draft.stores.find((s) => s.arg === value);
+  if (!store) return null;
+  const count = draft.kind === "contract" ? 3 : (store as StoreStage).level === "outer" ? 1 : 2;
+  const lengths = groups.slice(0, count).flat();
+  const strides = store.at.strides.slice(0, lengths.length);
+  return store.at.offset === 0 && sameList(strides, stridesOf(lengths)) ? lengths : null;
+}
+
+/** How a consumer walks over a value: its loop axes in the value's row-major order, and the axes that do not move. */
+interface Walk {
+  readonly along: readonly number[];
+  readonly across: readonly number[];
+}
+
+function walkOf(consumer: LoopDraft, value: number, size: number): Walk | null {
+  const loads = loadsOf(consumer).filter((load) => load.arg === value);
+  const { strides, offset } = loads[0]!.at;
+  const alike = loads.every(
+    (load) => load.at.offset === 0 && !load.indirect && !load.valid && sameList(load.at.strides, strides),
+  );
+  if (!alike || offset !== 0 || strides.some((stride) => stride < 0)) return null;
+  const lengths = groupsOf(consumer).flat();
+  const axes = lengths.map((_, axis) => axis);
+  const along = axes.filter((axis) => strides[axis] !== 0).sort((a, b) => strides[b]! - strides[a]!);
+  const walked = along.map((axis) => lengths[axis]!);
+  if (sizeOf(walked) !== size || !sameList(along.map((axis) => strides[axis]!), stridesOf(walked))) return null;
+  return { along, across: axes.filter((axis) => strides[axis] === 0) };
+}
+
+const inOrder = (axes: readonly number[]): boolean => axes.every((axis, i) => i === 0 || axis > axes[i - 1]!);
+
+/** Joins loop kernels; see the cases inside. */
+function fuseLoops(
+  producer: LoopDraft,
+  consumer: LoopDraft,
+  shared: readonly number[],
+  { along, across }: Walk,
+  level: "outer" | "inner",
+): LoopDraft | null {
+  if (!inOrder(along)) return null;
+  const lengths = groupsOf(consumer).flat();
+  const pick = (axes: readonly number[]) => axes.map((axis) => lengths[axis]!);
+  const rows = consumer.outer.map((_, axis) => axis);
+  const columns = consumer.inner.map((_, axis) => consumer.outer.length + axis);
+  const isMap = consumer.inner.length === 0;
+  const producerIsMap = producer.inner.length === 0;
+
+  if (level === "outer" && isMap && across.length === 0) {
+    // Elementwise after elementwise, or after a reduction: another store per outer index.
+    const outer = commonRefinement(producer.outer, pick(along));
+    return outer && concatenate(refineAxes(producer, [outer, producer.inner]), consumer, [outer, []], shared);
+  }
+  if (level === "outer" && across.length > 0 && (isMap ? !producerIsMap : sameList(along, rows))) {
+    // What was reduced over a row is used along that row: one more pass over the row.
+    const outer = commonRefinement(producer.outer, pick(along));
+    const inner = producerIsMap ? pick(across) : commonRefinement(producer.inner, pick(across));
+    if (!outer || !inner) return null;
+    const regrouped = isMap ? asRows(regroupAxes(consumer, [along, across])) : consumer;
+    const first = producerIsMap ? addInner(refineAxes(producer, [outer, []]), inner) : refineAxes(producer, [outer, inner]);
+    return concatenate(first, regrouped, [outer, inner], shared);
+  }
+  if (across.length > 0) return null;
+  if (producerIsMap) {
+    // Elementwise before a row kernel: its elements are computed by the passes that read them.
+    const whole = commonRefinement(producer.outer, lengths);
+    if (!whole) return null;
+    const cut = cutAt(whole, sizeOf(consumer.outer));
+    if (!cut) return null;
+    const refined = refineAxes(producer, [whole, []]);
+    const first = asRows({ ...refined, outer: cut[0], inner: cut[1] });
+    return concatenate(first, consumer, cut, shared);
+  }
+  // Row kernel, then something over the same elements.
+  if (!isMap && sizeOf(consumer.outer) !== sizeOf(producer.outer)) return null;
+  const whole = commonRefinement([...producer.outer, ...producer.inner], lengths);
+  const cut = whole && cutAt(whole, sizeOf(producer.outer));
+  if (!cut) return null;
+  const regrouped = isMap
+    ? splitMap(consumer, whole, cut[0].length)
+    : sameList([...rows, ...columns], along)
+      ? consumer
+      : null;
+  return regrouped && concatenate(refineAxes(producer, cut), regrouped, cut, shared);
+}
+
+/** A map over axes that refine to `whole`, as a row kernel whose first `rows` axes are the outer ones. */
+function splitMap(consumer: LoopDraft, whole: readonly number[], rows: number): LoopDraft {
+  const refined = refineAxes(consumer, [whole, []]);
+  return asRows({ ...refined, outer: whole.slice(0, rows), inner: whole.slice(rows) });
+}
+
+/** Where the product of the first axes is `size`. */
+function cutAt(lengths: readonly number[], size: number): [number[], number[]] | null {
+  let product = 1;
+  let count = 0;
+  while (product < size) product *= lengths[count++]!;
+  return product === size ? [lengths.slice(0, count), lengths.slice(count)] : null;
+}
+
+/** Stores of a map that has become a row kernel happen for every inner index. */
+const asRows = (draft: LoopDraft): LoopDraft => ({
+  ...draft,
+  stages: draft.stages.map((stage) => (stage.kind === "store" ? { ...stage, level: "inner" as const } : stage)),
+});
+
+/** A map over rows, with inner axes that it does not walk. */
+const addInner = (draft: LoopDraft, inner: readonly number[]): LoopDraft =>
+  withAxes(draft, [draft.outer, inner], ({ offset, strides }) => ({
+    offset,
+    strides: [...strides, ...inner.map(() => 0)],
+  }));
+
+/** The stages of one draft and then those of the other, which is refined to the same axes and reads in place. */
+function concatenate(
+  first: LoopDraft,
+  consumer: LoopDraft,
+  axes: readonly [readonly number[], readonly number[]],
+  shared: readonly number[],
+): LoopDraft | null {
+  const refined = refineAxes(consumer, axes);
+  const second = axes[1].length === first.inner.length ? refined : addInner(refined, first.inner);
+  const shifted = shiftResults(second.stages, first.stages.length);
+  const stores = new Map(shared.map((value) => [value, storeOf(first, value)!]));
+  let matching = true;
+  const substitute = rewriteScalars((scalar) => {
+    const store = scalar.op === "load" ? stores.get(scalar.arg) : undefined;
+    if (!store || scalar.op !== "load") return scalar;
+    if (!sameAddress(scalar.at, store.at) || scalar.valid || scalar.indirect) {
+      matching = false;
+      return scalar;
+    }
+    const again = first.inner.length > 0 && store.level === "inner" && costOf(store.body) >= WORTH_READING_BACK;
+    return again ? scalar : store.body;
+  });
+  const stages = [...first.stages, ...shifted.map((stage) => ({ ...stage, body: substitute(stage.body) }))];
+  return matching ? { ...first, stages } : null;
+}
+
+const sameAddress = (a: Affine, b: Affine): boolean => a.offset === b.offset && sameList(a.strides, b.strides);
+
+/** Rough cost of computing a scalar, in additions: what a transcendental function or a division stands for. */
+function costOf(body: Scalar): number {
+  const costly = new Set(["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "atan", "erf", "pow", "threefry"]);
+  return scalarsOf([body]).reduce((cost, { op }) => cost + (costly.has(op) ? 10 : op === "div" || op === "sqrt" ? 3 : 1), 0);
+}
+
+/** A map over the elements of a product becomes one of its stores. */
+function fuseContract(
+  producer: ContractDraft,
+  consumer: LoopDraft,
+  shared: readonly number[],
+  { along, across }: Walk,
+): ContractDraft | null {
+  if (consumer.inner.length > 0 || across.length > 0) return null;
+  const lengths = groupsOf(consumer).flat();
+  const span = [...producer.batch, ...producer.m, ...producer.n];
+  const whole = commonRefinement(span, along.map((axis) => lengths[axis]!));
+  if (!whole) return null;
+  const batch = cutAt(whole, sizeOf(producer.batch))!;
+  const rows = cutAt(batch[1], sizeOf(producer.m))!;
+  const refined = refineAxes(producer, [batch[0], rows[0], rows[1], producer.k]);
+  const ordered = refineAxes(regroupAxes(consumer, [along, []]), [whole, []]);
+  const extended = addInner(ordered, producer.k);
+  const bodies = new Map(refined.stores.map((store) => [store.arg, store]));
+  let matching = true;
+  const substitute = rewriteScalars((scalar) => {
+    if (scalar.op !== "load" || !shared.includes(scalar.arg)) return scalar;
+    const store = bodies.get(scalar.arg)!;
+    matching &&= sameAddress(scalar.at, store.at) && !scalar.valid && !scalar.indirect;
+    return store.body;
+  });
+  const stores = extended.stages.map((stage) => {
+    const { arg, at, body } = stage as StoreStage;
+    return { arg, at, body: substitute(body) };
+  });
+  if (!matching) return null;
+  const fused: ContractDraft = { ...refined, stores: [...refined.stores, ...stores] };
+  return orient(fused, stores);
+}
+
+/** Chooses which operand is the left one, so that the stores walk along memory; null where neither does. */
+function orient(draft: ContractDraft, stores: readonly { readonly at: Affine }[]): ContractDraft | null {
+  const b = draft.batch.length;
+  const [m, n, k] = [draft.m.length, draft.n.length, draft.k.length];
+  const contiguous = (axis: number, length: number) =>
+    length === 0 || stores.every((store) => store.at.strides[axis] === 1);
+  if (contiguous(b + m + n - 1, n)) return draft;
+  if (!contiguous(b + m - 1, m)) return null;
+  const swap = ({ offset, strides }: Affine): Affine => ({
+    offset,
+    strides: [
+      ...strides.slice(0, b),
+      ...strides.slice(b + m, b + m + n),
+      ...strides.slice(b, b + m),
+      ...strides.slice(b + m + n, b + m + n + k),
+    ],
+  });
+  const swapped = withAxes(draft, [draft.batch, draft.n, draft.m, draft.k], swap);
+  return { ...swapped, lhs: swapped.rhs, rhs: swapped.lhs };
+}

@@ -1,0 +1,115 @@
+/**
+ * Memory of a program: which outputs take over the memory of a donated input, and where in the scratch space each
+ * temporary lives. Works on drafts in their final order; allocates nothing itself.
+ */
+import { bytesOf } from "../core/dtype.ts";
+import { sizeOf, stridesOf } from "../core/shape.ts";
+import { type Draft, type LoopDraft, loadsOf, readsOf, writesOf } from "./draft.ts";
+import { type Value, is } from "./ir.ts";
+
+/** Alignment of temporaries: what WebGPU asks of a storage-buffer offset, and more than a cache line. */
+const ALIGNMENT = 256;
+
+export interface Placement {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface Plan {
+  /** Output value id → id of the donated input value whose memory it takes. */
+  readonly aliases: ReadonlyMap<number, number>;
+  /** Value id → place in scratch space. */
+  readonly temporaries: ReadonlyMap<number, Placement>;
+  readonly temporaryBytes: number;
+}
+
+const bytesIn = (value: Value): number => sizeOf(value.shape) * bytesOf(value.dtype);
+
+/** Plans the memory of drafts that run in the given order. */
+export function plan(
+  drafts: readonly Draft[],
+  values: ReadonlyMap<number, Value>,
+  outputs: ReadonlySet<number>,
+  donated: ReadonlySet<number>,
+): Plan {
+  const firstWrite = new Map<number, number>();
+  const lastUse = new Map<number, number>();
+  drafts.forEach((draft, step) => {
+    for (const value of writesOf(draft)) {
+      if (!firstWrite.has(value)) firstWrite.set(value, step);
+      lastUse.set(value, step);
+    }
+    for (const value of readsOf(draft)) lastUse.set(value, step);
+  });
+  const aliases = chooseAliases(drafts, values, outputs, donated, firstWrite, lastUse);
+
+  const waiting = [...firstWrite.keys()]
+    .map((id) => values.get(id)!)
+    .filter((value) => !outputs.has(value.id) && value.op !== "input")
+    .sort((a, b) => bytesIn(b) - bytesIn(a));
+  const temporaries = new Map<number, Placement>();
+  let temporaryBytes = 0;
+  for (const value of waiting) {
+    const from = firstWrite.get(value.id)!;
+    const to = lastUse.get(value.id)!;
+    const bytes = Math.ceil(bytesIn(value) / ALIGNMENT) * ALIGNMENT;
+    // The largest first, each at the lowest place that is free for its whole life.
+    const taken = [...temporaries]
+      .filter(([id]) => firstWrite.get(id)! <= to && lastUse.get(id)! >= from)
+      .map(([, place]) => place)
+      .sort((a, b) => a.offset - b.offset);
+    let offset = 0;
+    for (const place of taken) {
+      if (place.offset >= offset + bytes) break;
+      offset = Math.max(offset, place.offset + place.bytes);
+    }
+    temporaries.set(value.id, { offset, bytes });
+    temporaryBytes = Math.max(temporaryBytes, offset + bytes);
+  }
+  return { aliases, temporaries, temporaryBytes };
+}
+
+/** Pairs outputs with donated inputs of the same size whose elements nobody needs once the output is written. */
+function chooseAliases(
+  drafts: readonly Draft[],
+  values: ReadonlyMap<number, Value>,
+  outputs: ReadonlySet<number>,
+  donated: ReadonlySet<number>,
+  firstWrite: ReadonlyMap<number, number>,
+  lastUse: ReadonlyMap<number, number>,
+): Map<number, number> {
+  const aliases = new Map<number, number>();
+  const free = new Set([...donated].filter((input) => !outputs.has(input)));
+  for (const output of outputs) {
+    const value = values.get(output)!;
+    const written = firstWrite.get(output);
+    if (written === undefined || is(value, "input")) continue;
+    const candidates = [...free].filter((input) => {
+      const source = values.get(input)!;
+      if (source.dtype !== value.dtype || sizeOf(source.shape) !== sizeOf(value.shape)) return false;
+      const read = lastUse.get(input) ?? -1;
+      return read < written || (read === written && readsInPlace(drafts[written]!, input, output));
+    });
+    // The input that the same kernel reads is the one this output replaces: the parameter before the update.
+    const choice = candidates.find((input) => lastUse.get(input) === written) ?? candidates[0];
+    if (choice === undefined) continue;
+    aliases.set(output, choice);
+    free.delete(choice);
+  }
+  return aliases;
+}
+
+/** True where a map reads each element of `input` only to write that element of `output`. */
+function readsInPlace(draft: Draft, input: number, output: number): boolean {
+  if (draft.kind !== "loop" || draft.inner.length > 0) return false;
+  const store = (draft satisfies LoopDraft).stages.find((stage) => stage.kind === "store" && stage.arg === output);
+  if (store?.kind !== "store" || store.at.offset !== 0) return false;
+  const strides = stridesOf(draft.outer).map((stride, axis) => (draft.outer[axis] === 1 ? store.at.strides[axis]! : stride));
+  const same = (other: readonly number[]) => other.every((stride, axis) => stride === strides[axis]);
+  return (
+    same(store.at.strides) &&
+    loadsOf(draft)
+      .filter((load) => load.arg === input)
+      .every((load) => !load.indirect && !load.valid && load.at.offset === 0 && same(load.at.strides))
+  );
+}

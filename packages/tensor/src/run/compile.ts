@@ -1,0 +1,303 @@
+/**
+ * Compiled functions: a function over trees of tensors is called once with placeholders, its graph becomes a program,
+ * and later calls only check shapes, bind buffers and run. Owns tracing, the match of a call to a trace, and donation.
+ */
+import type { DType } from "../core/dtype.ts";
+import { TransformError, ValueError } from "../core/errors.ts";
+import { type Params, primitive, topologicalOrder } from "../core/primitives.ts";
+import { type Shape, sameShape } from "../core/shape.ts";
+import {
+  type Tensor,
+  captureOrigin,
+  deviceOf,
+  forgetSources,
+  isTracing,
+  nextTensorId,
+  spend,
+  spentError,
+  traced,
+  tracker,
+} from "../core/tensor.ts";
+import type { Lowered } from "../lower/lower.ts";
+import { type TreeStructure, flattenTree, matchesStructure, unflattenTree } from "../tree/index.ts";
+import type { BackendBuffer } from "./backend.ts";
+import type { Device } from "./device.ts";
+import { bufferOf, evaluateOn, lowerFor } from "./evaluate.ts";
+import { DeviceStorage, HostStorage } from "./storage.ts";
+
+export interface CompileOptions {
+  /** Positions of arguments whose memory the results may take over; the tensors passed there are spent afterwards. */
+  readonly donate?: readonly number[];
+  /** Shown in errors; the function's own name if it has one. */
+  readonly name?: string;
+}
+
+/** A compiled function. Same results as the function it was made of. */
+export interface Compiled<A extends readonly unknown[], R> {
+  (...args: A): R;
+  /** How many times the function has been traced: once for every new structure, shape or dtype of the arguments. */
+  readonly traces: number;
+}
+
+/** One leaf of the arguments, as traced. */
+interface Leaf {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly donated: boolean;
+}
+
+/** A function, traced for arguments of one structure. */
+interface Trace {
+  readonly device: Device;
+  readonly args: readonly TreeStructure[];
+  readonly leaves: readonly Leaf[];
+  /** Tensors the function reads without being given them. */
+  readonly captured: readonly Tensor[];
+  readonly result: TreeStructure;
+  readonly outputs: readonly { readonly shape: Shape; readonly dtype: DType }[];
+  /** The program that lets results take over donated memory, and one that does not. */
+  readonly usual: Lowered;
+  readonly safe: Lowered;
+  /** Checks of the data, run before anything is overwritten. */
+  readonly guard: { readonly lowered: Lowered; readonly fail: readonly ((at: number) => Error)[] } | null;
+}
+
+/**
+ * Compiles a function of tensors (or trees of them): its graph is built on the first call and kept. Values that are
+ * not tensors are part of the structure: another number means another trace. Inside `grad`, `vmap` or another
+ * compiled function it is called as it is.
+ *
+ * @example
+ * const step = compile((w: Tensor, x: Tensor) => sub(w, mul(x, 0.1)), { donate: [0] });
+ * w = step(w, x);
+ */
+export function compile<A extends readonly unknown[], R>(
+  f: (...args: A) => R,
+  options: CompileOptions = {},
+): Compiled<A, R> {
+  const name = options.name ?? (f.name || "compiled function");
+  const donate = new Set(options.donate);
+  const traces: Trace[] = [];
+  const call = (...args: A): R => {
+    if (isTracing()) return f(...args);
+    const leaves: Tensor[] = [];
+    let trace = findTrace(traces, args, leaves);
+    if (!trace) {
+      trace = makeTrace(f, args, donate, name);
+      traces.push(trace);
+      leaves.length = 0;
+      for (const [i, arg] of args.entries()) matchesStructure(trace.args[i]!, arg, leaves);
+    }
+    return run(trace, leaves, name) as R;
+  };
+  return Object.defineProperty(call, "traces", { get: () => traces.length }) as Compiled<A, R>;
+}
+
+/** The trace that fits the arguments; their leaves are appended to `leaves`. The latest trace is tried first. */
+function findTrace(traces: readonly Trace[], args: readonly unknown[], leaves: Tensor[]): Trace | undefined {
+  for (let i = traces.length - 1; i >= 0; i--) {
+    const trace = traces[i]!;
+    leaves.length = 0;
+    if (trace.args.length !== args.length) continue;
+    if (!args.every((arg, n) => matchesStructure(trace.args[n]!, arg, leaves))) continue;
+    const fits = trace.leaves.every(
+      (leaf, n) => leaves[n]!.dtype === leaf.dtype && sameShape(leaves[n]!.shape, leaf.shape),
+    );
+    if (fits) return trace;
+  }
+  return undefined;
+}
+
+function makeTrace(
+  f: (...args: never) => unknown,
+  args: readonly unknown[],
+  donate: ReadonlySet<number>,
+  name: string,
+): Trace {
+  const flat = args.map((arg) => flattenTree(arg));
+  const tensors = flat.flatMap(({ leaves }) => leaves);
+  for (const tensor of tensors) if (tensor.spent) throw spentError(name, tensor);
+  const made: Tensor[] = [];
+  const firstId = nextTensorId();
+  const before = tracker.onCreate;
+  tracker.onCreate = (tensor) => void made.push(tensor);
+  try {
+    const holes = tensors.map((tensor) => primitive.placeholder(tensor.shape, tensor.dtype));
+    let next = 0;
+    const traceArgs = flat.map(({ structure, leaves }) =>
+      unflattenTree(structure, holes.slice(next, (next += leaves.length))),
+    );
+    const result = flattenTree(traced(() => f(...(traceArgs as never))));
+    if (result.structure.root.kind === "static" && result.structure.root.value instanceof Promise) {
+      throw new TransformError(name, "a compiled function cannot be asynchronous", {
+        hint: "await values outside of the compiled function",
+      });
+    }
+    for (const tensor of result.leaves) if (tensor.spent) throw spentError(name, tensor);
+    return finishTrace(flat, tensors, holes, result, donate, firstId, name);
+  } finally {
+    tracker.onCreate = before;
+    // The graph has done its work: nothing of it may hold on to captured tensors, or be used outside.
+    for (const tensor of made) {
+      if (tensor.storage) continue;
+      forgetSources(tensor);
+      if (!tensor.spent) spend(tensor, `was made while ${name} was being traced`, null);
+    }
+  }
+}
+
+type Flat = ReturnType<typeof flattenTree>;
+
+function finishTrace(
+  flat: readonly Flat[],
+  tensors: readonly Tensor[],
+  holes: readonly Tensor[],
+  result: Flat,
+  donate: ReadonlySet<number>,
+  firstId: number,
+  name: string,
+): Trace {
+  const order = topologicalOrder(result.leaves, (node) => node.id < firstId || node.storage !== null);
+  const captured = order.filter((node) => !holes.includes(node) && (node.id < firstId || node.storage !== null));
+  const strange = order.find((node) => node.op === "placeholder" && !holes.includes(node));
+  if (strange) {
+    throw new TransformError(name, `the result depends on an argument of another traced function`, {
+      received: strange.shape,
+      hint: "pass the tensor as an argument",
+    });
+  }
+  const home = [...tensors, ...captured].find((tensor) => tensor.storage?.device);
+  const device = (home ? home.storage!.device : deviceOf(result.leaves[0] ?? tensors[0]!, name)) as Device;
+  const pending = captured.filter((tensor) => !tensor.storage);
+  if (pending.length > 0) evaluateOn(device, pending);
+
+  const inputs = [...holes, ...captured];
+  const region = { inputs, outputs: result.leaves };
+  const checks = order.filter((node) => node.op === "check");
+  const donated = flat.flatMap(({ leaves }, arg) => leaves.map(() => donate.has(arg)));
+  const lowerWith = (set: ReadonlySet<number>) => lowerFor(device, region, `${name}#${firstId}`, set);
+  // The graph is gone after tracing, so the program that donates nothing is kept ready beside the usual one.
+  const usual = lowerWith(new Set(donated.flatMap((yes, i) => (yes ? [i] : []))));
+  const safe = usual.program.outputs.some((output) => output.alias !== undefined) ? lowerWith(new Set()) : usual;
+  const guarded = { inputs, outputs: checks.map((check) => check.sources[1]!) };
+  return {
+    device,
+    args: flat.map(({ structure }) => structure),
+    leaves: tensors.map(({ shape, dtype }, i) => ({ shape, dtype, donated: donated[i]! })),
+    captured,
+    result: result.structure,
+    outputs: result.leaves.map(({ shape, dtype }) => ({ shape, dtype })),
+    usual,
+    safe,
+    guard:
+      checks.length === 0
+        ? null
+        : {
+            lowered: lowerFor(device, guarded, `${name}#${firstId} checks`),
+            fail: checks.map((check) => (check.params as Params["check"]).fail),
+          },
+  };
+}
+
+/** Binds buffers, runs, and wraps the results. */
+function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
+  const { device } = trace;
+  makeReady(trace, leaves, name);
+  const transient: BackendBuffer[] = [];
+  const inputs = [...leaves, ...trace.captured].map((tensor, i) => {
+    const host = tensor.storage;
+    if (!(host instanceof HostStorage) || trace.leaves[i]?.donated || i >= leaves.length || host.uses++ > 0) {
+      return bufferOf(device, tensor);
+    }
+    // A batch is read once: its device copy need not outlive the call.
+    const buffer = device.upload(tensor.dtype, host.data);
+    transient.push(buffer);
+    return buffer;
+  });
+  try {
+    if (trace.guard) runGuard(device, trace.guard, inputs);
+    const { program, results } = canDonate(trace, leaves) ? trace.usual : trace.safe;
+    const outputs = program.outputs.map((spec) =>
+      spec.alias === undefined ? device.allocate(spec.dtype, spec.length) : inputs[spec.alias]!,
+    );
+    device.run(program, [...inputs, ...outputs]);
+    const storages = program.outputs.map((spec, i) =>
+      spec.alias === undefined
+        ? new DeviceStorage(device, outputs[i]!)
+        : (leaves[spec.alias]!.storage as DeviceStorage),
+    );
+    const tensors = trace.outputs.map(({ shape, dtype }, i) => {
+      const place = results[i]!;
+      const tensor = primitive.buffer(shape, dtype);
+      if (place.space === "output") storages[place.index]!.attach(tensor);
+      else attachInput(device, place.index < leaves.length ? leaves[place.index]! : trace.captured[place.index - leaves.length]!, tensor);
+      return tensor;
+    });
+    if (trace.leaves.some((leaf) => leaf.donated)) {
+      const origin = captureOrigin();
+      leaves.forEach((tensor, i) => {
+        if (trace.leaves[i]!.donated) spend(tensor, "was donated to an earlier call", origin);
+      });
+    }
+    return unflattenTree(trace.result, tensors);
+  } finally {
+    for (const buffer of transient) device.release(buffer);
+  }
+}
+
+/** A result that is an argument or a captured tensor shares its elements. */
+function attachInput(device: Device, source: Tensor, tensor: Tensor): void {
+  if (source.storage instanceof HostStorage) tensor.storage = new HostStorage(source.storage.data);
+  else {
+    bufferOf(device, source);
+    (source.storage as DeviceStorage).attach(tensor);
+  }
+}
+
+/** Computes arguments that are still pending; refuses spent and foreign ones. */
+function makeReady(trace: Trace, leaves: readonly Tensor[], name: string): void {
+  let pending: Tensor[] | null = null;
+  for (const list of [leaves, trace.captured]) {
+    for (const tensor of list) {
+      if (tensor.spent) throw spentError(name, tensor);
+      if (!tensor.storage) (pending ??= []).push(tensor);
+      else if (tensor.storage.device && tensor.storage.device !== trace.device) {
+        throw new ValueError(name, `an argument is on ${tensor.storage.device.name}`, {
+          expected: trace.device.name,
+          received: tensor.storage.device.name,
+          hint: "make all arguments on one device",
+        });
+      }
+    }
+  }
+  if (pending) evaluateOn(trace.device, pending);
+}
+
+function runGuard(device: Device, { lowered, fail }: NonNullable<Trace["guard"]>, inputs: readonly BackendBuffer[]): void {
+  const { program, results } = lowered;
+  const outputs = program.outputs.map((spec) => device.allocate(spec.dtype, spec.length));
+  device.run(program, [...inputs, ...outputs]);
+  try {
+    device.check(results.map(({ space, index }) => (space === "input" ? inputs : outputs)[index]!), fail);
+  } finally {
+    for (const buffer of outputs) device.release(buffer);
+  }
+}
+
+let runs = 0;
+
+/** True where the memory of every donated argument is nobody else's: no other tensor, no pending work, no second place. */
+function canDonate(trace: Trace, leaves: readonly Tensor[]): boolean {
+  if (trace.usual === trace.safe) return true;
+  runs++;
+  let possible = true;
+  const visit = (tensor: Tensor, donated: boolean): void => {
+    const { storage } = tensor;
+    if (!(storage instanceof DeviceStorage)) return;
+    if (storage.lastRun === runs || (donated && (!storage.exclusive || tensor.consumers > 0))) possible = false;
+    storage.lastRun = runs;
+  };
+  leaves.forEach((tensor, i) => visit(tensor, trace.leaves[i]!.donated));
+  for (const tensor of trace.captured) visit(tensor, false);
+  return possible;
+}

@@ -1,0 +1,211 @@
+/**
+ * Computing tensors: finds the pending region under them, lowers it (once per structure), runs it and gives the
+ * tensors their storage. A node forgets its inputs once it has its elements.
+ */
+import { DeviceError, TransformError, ValueError } from "../core/errors.ts";
+import { type Body, type Params, type Primitive, topologicalOrder } from "../core/primitives.ts";
+import { type Tensor, deviceOf, forgetSources, isTracing, spentError } from "../core/tensor.ts";
+import { type Lowered, lower } from "../lower/lower.ts";
+import { treeLeaves } from "../tree/index.ts";
+import type { BackendBuffer } from "./backend.ts";
+import type { Device } from "./device.ts";
+import { DeviceStorage, HostStorage } from "./storage.ts";
+
+/**
+ * Starts computing every tensor of the given trees, together: what they share is computed once. Returns at once;
+ * reading a value waits for it.
+ *
+ * @example
+ * const loss = mean(square(x));
+ * evaluate(loss);
+ */
+export function evaluate(...trees: readonly unknown[]): void {
+  const pending = trees.flatMap((tree) => treeLeaves(tree)).filter((tensor) => {
+    if (tensor.spent) throw spentError("evaluate", tensor);
+    return !tensor.storage;
+  });
+  if (pending.length > 0) evaluateOn(deviceUnder(pending), pending);
+}
+
+/** The device that the stored inputs of pending tensors are on, or the default one. */
+function deviceUnder(pending: readonly Tensor[]): Device {
+  for (const node of topologicalOrder(pending, isStored)) {
+    if (node.storage instanceof DeviceStorage) return node.storage.device as Device;
+  }
+  return deviceOf(pending[0]!, "evaluate") as Device;
+}
+
+const isStored = (node: Tensor): boolean => node.storage !== null;
+
+/** Primitives whose result is kept if something outside the region will need it too. */
+const worthKeeping: ReadonlySet<Primitive> = new Set<Primitive>([
+  "dot", "reduce", "argmax", "cumsum", "argsort", "gather", "scatterAdd", "fold", "concat", "call", "random",
+  "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "atan", "erf", "sqrt", "div", "pow",
+]);
+
+/** Computes pending tensors on a device. */
+export function evaluateOn(device: Device, roots: readonly Tensor[]): void {
+  const order = topologicalOrder(roots, isStored);
+  const region = regionOf(device, order, roots);
+  const key = keyOf(region);
+  const lowered = device.remembered(key, () => lowerFor(device, region, key));
+  const buffers = region.inputs.map((tensor) => bufferOf(device, tensor));
+  const outputs = lowered.program.outputs.map((spec) => device.allocate(spec.dtype, spec.length));
+  device.run(lowered.program, [...buffers, ...outputs]);
+
+  const wanted = region.outputs.length - region.checks.length;
+  const places = lowered.results.map((place) => (place.space === "input" ? buffers : outputs)[place.index]!);
+  try {
+    device.check(places.slice(wanted), region.checks.map((check) => (check.params as Params["check"]).fail));
+  } catch (failure) {
+    // Nothing is given out and nothing is lost: the tensors stay pending.
+    for (const buffer of outputs) device.release(buffer);
+    throw failure;
+  }
+  settle(device, region, lowered, outputs, wanted);
+}
+
+/** Gives every computed tensor its storage and cuts it from its inputs. */
+function settle(
+  device: Device,
+  region: EvaluationRegion,
+  lowered: Lowered,
+  outputs: readonly BackendBuffer[],
+  wanted: number,
+): void {
+  const storages = outputs.map((buffer) => new DeviceStorage(device, buffer));
+  const used = new Set<DeviceStorage>();
+  region.outputs.slice(0, wanted).forEach((tensor, i) => {
+    const place = lowered.results[i]!;
+    const storage =
+      place.space === "input"
+        ? (region.inputs[place.index]!.storage as DeviceStorage)
+        : storages[place.index]!;
+    storage.attach(tensor);
+    used.add(storage);
+  });
+  for (const storage of storages) if (!used.has(storage)) device.release(storage.buffer);
+  if (isTracing()) return;
+  for (const tensor of region.outputs.slice(0, wanted)) {
+    forgetSources(tensor);
+    tensor.op = "buffer";
+    tensor.params = {};
+  }
+}
+
+interface EvaluationRegion {
+  readonly inputs: readonly Tensor[];
+  /** The wanted tensors, then the flags of the checks. */
+  readonly outputs: readonly Tensor[];
+  readonly checks: readonly Tensor[];
+  readonly order: readonly Tensor[];
+}
+
+function regionOf(device: Device, order: readonly Tensor[], roots: readonly Tensor[]): EvaluationRegion {
+  const inputs = order.filter(isStored);
+  for (const node of order) {
+    if (node.op === "placeholder" && !node.storage) {
+      throw new TransformError("evaluate", "the value depends on an argument of a function that is being traced", {
+        hint: "read values outside of compile and vmap",
+      });
+    }
+    const home = node.storage?.device;
+    if (home && home !== device) {
+      throw new DeviceError("evaluate", `a tensor is on ${home.name}, the rest on ${device.name}`, {
+        expected: device.name,
+        received: home.name,
+        hint: "make both on one device",
+      });
+    }
+  }
+  const checks = order.filter((node) => node.op === "check");
+  return {
+    inputs,
+    outputs: [...roots, ...sharedWithOthers(order, roots), ...checks.map((check) => check.sources[1]!)],
+    checks,
+    order,
+  };
+}
+
+/** Costly nodes of the region that pending nodes outside it will read: kept, so that nothing is computed twice. */
+function sharedWithOthers(order: readonly Tensor[], roots: readonly Tensor[]): Tensor[] {
+  const inside = new Map<Tensor, number>();
+  for (const node of order) {
+    if (isStored(node)) continue;
+    for (const source of node.sources) inside.set(source, (inside.get(source) ?? 0) + 1);
+  }
+  const wanted = new Set(roots);
+  return order.filter(
+    (node) =>
+      !isStored(node) && !wanted.has(node) && worthKeeping.has(node.op) && node.consumers > (inside.get(node) ?? 0),
+  );
+}
+
+/** Lowers for a device's limits. */
+export const lowerFor = (
+  device: Device,
+  region: Pick<EvaluationRegion, "inputs" | "outputs">,
+  key: string,
+  donated?: ReadonlySet<number>,
+): Lowered =>
+  lower(region, {
+    key,
+    maxBindings: device.backend.capabilities.maxBindings,
+    ...(donated ? { donated } : {}),
+  });
+
+/** The buffer of a stored tensor; a host tensor moves to the device. */
+export function bufferOf(device: Device, tensor: Tensor): BackendBuffer {
+  if (tensor.storage instanceof HostStorage) return device.uploadTensor(tensor).buffer;
+  if (!(tensor.storage instanceof DeviceStorage)) {
+    throw new ValueError("evaluate", "a tensor lost its elements while it was needed", { hint: "this is a bug" });
+  }
+  return tensor.storage.buffer;
+}
+
+/** The structure of a region as text: equal keys lower to equal programs. */
+function keyOf({ inputs, outputs, order }: EvaluationRegion): string {
+  const lines: string[] = [];
+  const number = new Map<Tensor, number>();
+  inputs.forEach((tensor, i) => {
+    number.set(tensor, i);
+    lines.push(`${tensor.dtype}[${tensor.shape.join()}]`);
+  });
+  describeNodes(order, number, lines);
+  lines.push(`> ${outputs.map((tensor) => number.get(tensor)).join()}`);
+  return lines.join("\n");
+}
+
+function describeNodes(order: readonly Tensor[], number: Map<Tensor, number>, lines: string[]): void {
+  for (const node of order) {
+    if (number.has(node)) continue;
+    const sources = node.sources.map((source) => number.get(source)).join();
+    number.set(node, lines.length);
+    lines.push(`${node.op} ${sources} ${node.dtype}[${node.shape.join()}] ${showParams(node)}`);
+  }
+}
+
+/** Bodies are closed and never change, so each is described once. */
+const describedBodies = new WeakMap<Body, string>();
+
+function describeBody(body: Body): string {
+  let text = describedBodies.get(body);
+  if (text === undefined) {
+    const lines = body.inputs.map((hole) => `${hole.dtype}[${hole.shape.join()}]`);
+    const number = new Map(body.inputs.map((hole, i) => [hole, i]));
+    describeNodes(topologicalOrder([body.output], (node) => number.has(node)), number, lines);
+    text = `{${lines.join("; ")} > ${number.get(body.output)}}`;
+    describedBodies.set(body, text);
+  }
+  return text;
+}
+
+function showParams({ op, params }: Tensor): string {
+  if (op === "check") return "";
+  if (op === "call") return describeBody((params as Params["call"]).body);
+  return JSON.stringify(params, (_, value: unknown) =>
+    typeof value === "number" && (Object.is(value, -0) || !Number.isFinite(value))
+      ? `#${Object.is(value, -0) ? "-0" : value}`
+      : value,
+  );
+}
