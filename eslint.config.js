@@ -7,7 +7,8 @@ import tseslint from "typescript-eslint";
 /** A rule may be switched off for a line if the comment says why: `// eslint-disable-next-line RULE -- reason`. */
 const justifiedDisable = {
   meta: { type: "problem", schema: [], messages: { reason: "say why the rule is off: `-- reason`" } },
-  /** @param {import("eslint").Rule.RuleContext} context */
+  // ESLint's own types leave `getDisableDirectives` out.
+  /** @param {any} context */
   create(context) {
     return {
       Program() {
