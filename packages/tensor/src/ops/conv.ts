@@ -7,8 +7,9 @@ import { DTypeError, ShapeError } from "../core/errors.ts";
 import { primitive } from "../core/primitives.ts";
 import { type Shape, axesOf, showShape, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { requireCount, requireFloat } from "./pieces.ts";
+import { requireCount } from "./pieces.ts";
 import { type Padding, type PerAxis, geometryOf, perAxis, windowsOf } from "./window.ts";
+import { requireFloat } from "./operands.ts";
 
 export interface ConvOptions {
   /** One number per output channel, added at the end. */

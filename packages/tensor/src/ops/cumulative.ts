@@ -7,16 +7,10 @@ import { primitive } from "../core/primitives.ts";
 import { type Shape, otherAxes, showShape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { AxisOption } from "./indexing.ts";
-import {
-  axisOf,
-  between,
-  filled,
-  minus,
-  padded,
-  requireCount,
-  requireFloat,
-  stopped,
-} from "./pieces.ts";
+import { minus, padded, requireCount, stopped } from "./pieces.ts";
+import { positionOf } from "./axes.ts";
+import { cut } from "./movement.ts";
+import { filledLike, requireFloat } from "./operands.ts";
 
 export interface CumulativeOptions extends AxisOption {
   /** Runs from the far end. Default false. */
@@ -27,7 +21,7 @@ export interface CumulativeOptions extends AxisOption {
 export const cumsum = <S extends Shape>(
   x: Tensor<S>,
   { axis = -1, reverse = false }: CumulativeOptions = {},
-): Tensor<S> => primitive.cumsum(x, axisOf("cumsum", axis, x.shape), reverse) as Tensor<S>;
+): Tensor<S> => primitive.cumsum(x, positionOf("cumsum", axis, x.shape), reverse) as Tensor<S>;
 
 /** Every element joined with the one `distance` before it, for distances 1, 2, 4 …; `neutral` stands before the first. */
 function doubling<S extends Shape>(
@@ -37,13 +31,13 @@ function doubling<S extends Shape>(
   neutral: number,
   join: (a: Tensor, b: Tensor) => Tensor,
 ): Tensor<S> {
-  const at = axisOf(op, axis, x.shape);
+  const at = positionOf(op, axis, x.shape);
   const length = x.shape[at]!;
   let result: Tensor = x;
   for (let distance = 1; distance < length; distance *= 2) {
     const earlier = reverse
-      ? padded(between(result, at, distance, length), at, 0, distance, neutral)
-      : padded(between(result, at, 0, length - distance), at, distance, 0, neutral);
+      ? padded(cut(result, at, distance, length), at, 0, distance, neutral)
+      : padded(cut(result, at, 0, length - distance), at, distance, 0, neutral);
     result = join(result, earlier);
   }
   return result as Tensor<S>;
@@ -75,15 +69,15 @@ export function logcumsumexp<S extends Shape>(x: Tensor<S>, options: CumulativeO
 
 /** log(eᵃ + eᵇ), with -Infinity as the zero: no NaN there, in the value or in the slope. */
 function logAddExp(a: Tensor, b: Tensor): Tensor {
-  const nothing = filled(a, -Infinity);
+  const nothing = filledLike(a, -Infinity);
   const greater = stopped(primitive.max(a, b));
   const isNothing = primitive.equal(greater, nothing);
-  const isInfinite = primitive.equal(greater, filled(a, Infinity));
-  const zero = filled(a, 0);
+  const isInfinite = primitive.equal(greater, filledLike(a, Infinity));
+  const zero = filledLike(a, 0);
   const shift = primitive.where(isNothing, zero, primitive.where(isInfinite, zero, greater));
   const share = (x: Tensor): Tensor => primitive.exp(minus(x, shift));
   const sum = primitive.add(share(a), share(b));
-  const safe = primitive.where(isNothing, filled(a, 1), sum);
+  const safe = primitive.where(isNothing, filledLike(a, 1), sum);
   return primitive.where(isNothing, nothing, primitive.add(primitive.log(safe), shift));
 }
 
@@ -94,13 +88,13 @@ export interface DiffOptions extends AxisOption {
 
 /** Differences of neighbors along `axis` (default -1): `y[i] = x[i + 1] - x[i]`, `order` times. */
 export function diff(x: Tensor, { axis = -1, order = 1 }: DiffOptions = {}): Tensor {
-  const at = axisOf("diff", axis, x.shape);
+  const at = positionOf("diff", axis, x.shape);
   requireCount("diff", "order", order, 0);
   let result = x;
   for (let round = 0; round < order; round++) {
     const length = result.shape[at]!;
     if (length === 0) break;
-    result = minus(between(result, at, 1, length), between(result, at, 0, length - 1));
+    result = minus(cut(result, at, 1, length), cut(result, at, 0, length - 1));
   }
   return result;
 }
@@ -117,8 +111,8 @@ export interface DiagonalOptions {
  * matrix laid out flat.
  */
 export function diagonal(x: Tensor, { offset = 0, axes = [0, 1] }: DiagonalOptions = {}): Tensor {
-  const rowAxis = axisOf("diagonal", axes[0], x.shape);
-  const columnAxis = axisOf("diagonal", axes[1], x.shape);
+  const rowAxis = positionOf("diagonal", axes[0], x.shape);
+  const columnAxis = positionOf("diagonal", axes[1], x.shape);
   if (rowAxis === columnAxis) {
     throw new AxisError("diagonal", `axes [${axes.join(", ")}] name axis ${rowAxis} of shape ${showShape(x.shape)} twice`, {
       received: axes,

@@ -12,3 +12,18 @@ export {
   squeeze, stack, swapAxes, tile, transpose, unstack,
 } from "./movement.ts";
 export * from "./matmul.ts";
+export {
+  type AxisOption, type Range, indexAdd, maskedFill, scatter, scatterAdd, select, slice, take, takeAlongAxis, takeNd,
+} from "./indexing.ts";
+export type { Indices } from "./indices.ts";
+export * from "./sort.ts";
+export * from "./cumulative.ts";
+export * from "./softmax.ts";
+export {
+  type Padding, type PerAxis, type UnfoldOptions, type WindowsOptions, unfold, windows,
+} from "./window.ts";
+export * from "./conv.ts";
+export * from "./pool.ts";
+export { digamma, erfinv, lgamma } from "./special.ts";
+export * from "./dynamic.ts";
+export * from "./print.ts";

@@ -8,14 +8,15 @@ import { type Shape, broadcastShapes, showShape, sizeOf, stridesOf } from "../co
 import type { Tensor } from "../core/tensor.ts";
 import {
   type Indices,
-  broadcastTo,
   clampedIndex,
   flat,
   flatPositions,
   indexTensor,
   orNowhere,
 } from "./indices.ts";
-import { axisFirst, axisOf, filled, scaled } from "./pieces.ts";
+import { axisFirst, scaled } from "./pieces.ts";
+import { positionOf } from "./axes.ts";
+import { filledLike, stretch } from "./operands.ts";
 
 /**
  * What `slice` takes of one axis: `[start, stop]` or `[start, stop, step]` with null for an end, null for the whole
@@ -115,7 +116,7 @@ function position(op: string, index: number, axis: number, shape: Shape): number
  * where it is out of range.
  */
 export function select(x: Tensor, index: number, { axis = 0 }: AxisOption = {}): Tensor {
-  const at = axisOf("select", axis, x.shape);
+  const at = positionOf("select", axis, x.shape);
   const start = x.shape.map(() => 0).with(at, position("select", index, at, x.shape));
   const one = primitive.slice(x, start, x.shape.map(() => 1), x.shape.with(at, 1));
   return primitive.reshape(one, x.shape.toSpliced(at, 1));
@@ -128,7 +129,7 @@ export function select(x: Tensor, index: number, { axis = 0 }: AxisOption = {}):
  * computed ones are clamped.
  */
 export function take(x: Tensor, indices: Indices, { axis = 0 }: AxisOption = {}): Tensor {
-  const at = axisOf("take", axis, x.shape);
+  const at = positionOf("take", axis, x.shape);
   const index = indexTensor("take", indices, x.shape[at]!);
   requireElements("take", x.shape[at]!, index);
   const { to } = axisFirst(x.rank, at);
@@ -155,7 +156,7 @@ function requireElements(op: string, length: number, index: Tensor): void {
  * shorter than those of `x`, or 1 in `x`. Undoes a sort: `takeAlongAxis(x, argsort(x))`.
  */
 export function takeAlongAxis(x: Tensor, indices: Tensor, { axis = -1 }: AxisOption = {}): Tensor {
-  const at = axisOf("takeAlongAxis", axis, x.shape);
+  const at = positionOf("takeAlongAxis", axis, x.shape);
   requireLanes("takeAlongAxis", indices, x.shape, at);
   const index = indexTensor("takeAlongAxis", indices, x.shape[at]!);
   requireElements("takeAlongAxis", sizeOf(x.shape), index);
@@ -206,7 +207,7 @@ export function takeNd(x: Tensor, indices: readonly Indices[]): Tensor {
   }, []);
   const strides = stridesOf(lead);
   const position = each
-    .map((index, axis) => scaled(broadcastTo(index, shape), strides[axis]!))
+    .map((index, axis) => scaled(stretch(index, shape), strides[axis]!))
     .reduce((sum, next) => primitive.add(sum, next));
   const rows = primitive.reshape(x, [sizeOf(lead), ...x.shape.slice(count)]);
   return primitive.gather(rows, position);
@@ -238,7 +239,7 @@ export function scatter(
 ): Tensor {
   const { position, values } = scatterParts("scatter", x, indices, source, axis);
   const written = primitive.scatterAdd(primitive.constant(1, position.shape, "int32"), position, sizeOf(x.shape));
-  const isWritten = primitive.less(filled(written, 0), written);
+  const isWritten = primitive.less(filledLike(written, 0), written);
   return primitive.where(
     primitive.reshape(isWritten, x.shape),
     scatteredSum(x, position, values),
@@ -250,7 +251,7 @@ const scatteredSum = (x: Tensor, position: Tensor, values: Tensor): Tensor =>
   primitive.reshape(primitive.scatterAdd(values, position, sizeOf(x.shape)), x.shape);
 
 function scatterParts(op: string, x: Tensor, indices: Tensor, source: Tensor, axis: number): { position: Tensor; values: Tensor } {
-  const at = axisOf(op, axis, x.shape);
+  const at = positionOf(op, axis, x.shape);
   requireSame(op, x, source);
   requireLanes(op, indices, x.shape, at);
   const covered =
@@ -289,7 +290,7 @@ export function indexAdd(
   source: Tensor,
   { axis = 0 }: AxisOption = {},
 ): Tensor {
-  const at = axisOf("indexAdd", axis, x.shape);
+  const at = positionOf("indexAdd", axis, x.shape);
   requireSame("indexAdd", x, source);
   const index = indexTensor("indexAdd", indices, x.shape[at]!);
   const expected = x.shape.with(at, sizeOf(index.shape));
@@ -322,5 +323,5 @@ export function maskedFill<S extends Shape>(x: Tensor<S>, mask: Tensor, value: n
       hint: "give the mask the shape of x, or lengths 1",
     });
   }
-  return primitive.where(broadcastTo(mask, x.shape), filled(x, value), x) as Tensor<S>;
+  return primitive.where(stretch(mask, x.shape), filledLike(x, value), x) as Tensor<S>;
 }

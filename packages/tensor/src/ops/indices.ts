@@ -8,7 +8,8 @@ import { DTypeError, ValueError } from "../core/errors.ts";
 import { primitive } from "../core/primitives.ts";
 import { type Shape, axesOf, sizeOf, showShape, stridesOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { coordinates, filled, fromHost, hostDataOf, shifted } from "./pieces.ts";
+import { coordinates, fromHost, hostDataOf, shifted } from "./pieces.ts";
+import { filledLike } from "./operands.ts";
 
 /** Positions along an axis: an integer tensor, or numbers. */
 export type Indices = Tensor | readonly number[] | number;
@@ -33,7 +34,7 @@ export function indexTensor(op: string, indices: Indices, length: number): Tenso
   if (known) checkRange(op, known, indices.shape, length);
   if (indices.dtype !== "int32") return primitive.cast(indices, "int32");
   if (known && !known.some((index) => index < 0)) return indices;
-  const negative = primitive.less(indices, filled(indices, 0));
+  const negative = primitive.less(indices, filledLike(indices, 0));
   return primitive.where(negative, shifted(indices, length), indices);
 }
 
@@ -64,36 +65,27 @@ function placeOf(flat: number, shape: Shape): string {
  */
 export function flatPositions(index: Tensor, axis: number, shape: Shape): Tensor {
   const strides = stridesOf(shape);
-  let position = primitive.mul(index, filled(index, strides[axis]!));
+  let position = primitive.mul(index, filledLike(index, strides[axis]!));
   for (let other = 0; other < shape.length; other++) {
     if (other === axis) continue;
     const along = coordinates(index.shape, other);
-    position = primitive.add(position, primitive.mul(along, filled(along, strides[other]!)));
+    position = primitive.add(position, primitive.mul(along, filledLike(along, strides[other]!)));
   }
   return position;
 }
 
 /** `index` where it is inside [0, length), else a position that no tensor has. */
 export function orNowhere(index: Tensor, position: Tensor, length: number): Tensor {
-  const nowhere = filled(position, -1);
-  const notBelow = primitive.where(primitive.less(index, filled(index, 0)), nowhere, position);
-  return primitive.where(primitive.less(index, filled(index, length)), notBelow, nowhere);
+  const nowhere = filledLike(position, -1);
+  const notBelow = primitive.where(primitive.less(index, filledLike(index, 0)), nowhere, position);
+  return primitive.where(primitive.less(index, filledLike(index, length)), notBelow, nowhere);
 }
 
 /** `index` clamped into [0, length). */
 export function clampedIndex(index: Tensor, length: number): Tensor {
-  const atLeast = primitive.max(index, filled(index, 0));
-  const last = filled(index, Math.max(0, length - 1));
+  const atLeast = primitive.max(index, filledLike(index, 0));
+  const last = filledLike(index, Math.max(0, length - 1));
   return primitive.where(primitive.less(atLeast, last), atLeast, last);
-}
-
-/** `x` repeated to `shape`, aligned right, as broadcasting does. */
-export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  const lead = shape.length - x.rank;
-  const stretches = (axis: number): boolean => x.shape[axis] === 1 && shape[lead + axis] !== 1;
-  const kept = axesOf(x.rank).filter((axis) => !stretches(axis));
-  const squeezed = primitive.reshape(x, kept.map((axis) => x.shape[axis]!));
-  return primitive.broadcast(squeezed, shape, kept.map((axis) => lead + axis));
 }
 
 /** The elements of a tensor along one axis. */

@@ -2,34 +2,13 @@
  * Short phrases over primitives that several op files share: constants of a tensor's shape, a reduction stretched
  * back, coordinates along an axis, host data, and the checks of axes and element types with their messages.
  */
-import { type DType, type TypedArray, isFloat } from "../core/dtype.ts";
-import { AxisError, DTypeError, ShapeError, ValueError } from "../core/errors.ts";
+import type { DType, TypedArray } from "../core/dtype.ts";
+import { ShapeError, ValueError } from "../core/errors.ts";
 import { primitive } from "../core/primitives.ts";
 import { type Shape, otherAxes, showShape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { HostStorage } from "../run/storage.ts";
-
-/** The axis counted from the front. Throws `AxisError` where the shape has no such axis. */
-export function axisOf(op: string, axis: number, shape: Shape): number {
-  const rank = shape.length;
-  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
-    throw new AxisError(op, `axis ${axis} is out of range for shape ${showShape(shape)}`, {
-      received: axis,
-      hint: rank === 0 ? "a scalar has no axes" : `use -${rank}..${rank - 1}`,
-    });
-  }
-  return axis < 0 ? axis + rank : axis;
-}
-
-/** Throws `DTypeError` unless `x` is float32 or float64. */
-export function requireFloat(op: string, x: Tensor): void {
-  if (isFloat(x.dtype)) return;
-  throw new DTypeError(op, `${x.dtype} is not supported`, {
-    expected: "float32 or float64",
-    received: x.dtype,
-    hint: `cast it: cast(x, "float32")`,
-  });
-}
+import { filledLike } from "./operands.ts";
 
 /** Throws `ShapeError` unless the rank is `rank`. `layout` names the axes: `[N, C, H, W]`. */
 export function requireRank(op: string, name: string, x: Tensor, rank: number, layout: string): void {
@@ -51,16 +30,13 @@ export function requireCount(op: string, name: string, value: number, least: num
   });
 }
 
-/** A constant with the shape and the dtype of `x`. */
-export const filled = (x: Tensor, value: number): Tensor => primitive.constant(value, x.shape, x.dtype);
-
 /** x · factor, for a number. */
 export const scaled = (x: Tensor, factor: number): Tensor =>
-  factor === 1 ? x : primitive.mul(x, filled(x, factor));
+  factor === 1 ? x : primitive.mul(x, filledLike(x, factor));
 
 /** x + term, for a number. */
 export const shifted = (x: Tensor, term: number): Tensor =>
-  term === 0 ? x : primitive.add(x, filled(x, term));
+  term === 0 ? x : primitive.add(x, filledLike(x, term));
 
 /** a − b. */
 export const minus = (a: Tensor, b: Tensor): Tensor => primitive.add(a, primitive.neg(b));
@@ -71,11 +47,11 @@ export const lesser = (a: Tensor, b: Tensor): Tensor =>
 
 /** not b. */
 export const negated = (condition: Tensor): Tensor =>
-  primitive.equal(condition, filled(condition, 0));
+  primitive.equal(condition, filledLike(condition, 0));
 
 /** |x|, with slope 1 at zero. */
 export const magnitude = (x: Tensor): Tensor =>
-  primitive.where(primitive.less(x, filled(x, 0)), primitive.neg(x), x);
+  primitive.where(primitive.less(x, filledLike(x, 0)), primitive.neg(x), x);
 
 /** `x` as a value that has no derivative. */
 export const stopped = (x: Tensor): Tensor => primitive.identity(x, "stop");
@@ -87,13 +63,6 @@ export const stretched = (reduced: Tensor, shape: Shape, axes: Shape): Tensor =>
 /** The coordinate along `axis` at every place of `shape`. */
 export const coordinates = (shape: Shape, axis: number, dtype: DType = "int32"): Tensor =>
   primitive.broadcast(primitive.iota(shape[axis]!, dtype), shape, [axis]);
-
-/** Elements `from` to `to` along one axis. */
-export function between(x: Tensor, axis: number, from: number, to: number): Tensor {
-  const zeros = x.shape.map(() => 0);
-  const ones = x.shape.map(() => 1);
-  return primitive.slice(x, zeros.with(axis, from), ones, x.shape.with(axis, to - from));
-}
 
 /** Adds `low` and `high` elements of `value` at the ends of one axis. */
 export function padded(x: Tensor, axis: number, low: number, high: number, value: number): Tensor {

@@ -7,8 +7,9 @@ import type { DType } from "../core/dtype.ts";
 import { primitive } from "../core/primitives.ts";
 import { type Shape, axesOf, showShape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { filled, minus, requireFloat, requireRank, scaled, shifted } from "./pieces.ts";
+import { minus, requireRank, scaled, shifted } from "./pieces.ts";
 import { type Geometry, type PerAxis, geometryOf, perAxis, windowsOf } from "./window.ts";
+import { filledLike, requireFloat } from "./operands.ts";
 
 export interface MaxPoolOptions {
   /** Step between windows. Default: the size of the window. */
@@ -102,12 +103,12 @@ function dividedByCounts(sums: Tensor, geometry: Geometry, i: number, length: nu
   if (allFull) return scaled(sums, 1 / size);
   const start = shifted(scaled(primitive.iota(count, sums.dtype), stride), -low);
   const end = least(shifted(start, size), length + counted);
-  const begin = primitive.max(start, filled(start, -counted));
+  const begin = primitive.max(start, filledLike(start, -counted));
   return primitive.div(sums, primitive.broadcast(minus(end, begin), sums.shape, [2 + i]));
 }
 
 const least = (x: Tensor, value: number): Tensor => {
-  const bound = filled(x, value);
+  const bound = filledLike(x, value);
   return primitive.where(primitive.less(x, bound), x, bound);
 };
 
@@ -143,14 +144,14 @@ export function adaptiveAvgPool2d(x: Tensor, output: PerAxis): Tensor {
 function cellWeights(length: number, cells: number, dtype: DType): Tensor {
   const shape: Shape = [length, cells];
   const cell = primitive.iota(cells);
-  const floorOf = (x: Tensor): Tensor => primitive.div(scaled(x, length), filled(x, cells));
+  const floorOf = (x: Tensor): Tensor => primitive.div(scaled(x, length), filledLike(x, cells));
   const begin = floorOf(cell);
   // ⌈a / b⌉ = ⌊(a + b - 1) / b⌋ for a = (i + 1)·length.
-  const end = primitive.div(shifted(scaled(shifted(cell, 1), length), cells - 1), filled(cell, cells));
+  const end = primitive.div(shifted(scaled(shifted(cell, 1), length), cells - 1), filledLike(cell, cells));
   const along = (x: Tensor): Tensor => primitive.broadcast(x, shape, [1]);
   const element = primitive.broadcast(primitive.iota(length), shape, [0]);
   const share = along(primitive.div(primitive.constant(1, [cells], dtype), primitive.cast(minus(end, begin), dtype)));
-  const zero = filled(share, 0);
+  const zero = filledLike(share, 0);
   const notBefore = primitive.where(primitive.less(element, along(begin)), zero, share);
   return primitive.where(primitive.less(element, along(end)), notBefore, zero);
 }

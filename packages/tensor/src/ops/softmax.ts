@@ -7,7 +7,9 @@ import { primitive } from "../core/primitives.ts";
 import { type Shape, sameShape, showShape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { AxisOption } from "./indexing.ts";
-import { axisOf, filled, minus, requireFloat, scaled, stopped, stretched } from "./pieces.ts";
+import { minus, scaled, stopped, stretched } from "./pieces.ts";
+import { positionOf } from "./axes.ts";
+import { filledLike, requireFloat } from "./operands.ts";
 
 export interface SoftmaxOptions extends AxisOption {
   /** Divides `x` first: above 1 flattens, below 1 sharpens. Default 1. */
@@ -20,7 +22,7 @@ function centered(op: string, x: Tensor, { axis = -1, temperature = 1 }: Softmax
   if (!(temperature > 0)) {
     throw new ValueError(op, `temperature is ${temperature}`, { received: temperature, hint: "use a positive number" });
   }
-  const at = axisOf(op, axis, x.shape);
+  const at = positionOf(op, axis, x.shape);
   const logits = scaled(x, 1 / temperature);
   const greatest = stopped(primitive.reduce(logits, "max", [at]));
   return { logits: minus(logits, stretched(greatest, x.shape, [at])), at };
@@ -47,7 +49,7 @@ export const softmin = <S extends Shape>(x: Tensor<S>, options: SoftmaxOptions =
 
 /** `max(x, 0)`, with slope 0 at 0; NaN stays NaN. */
 export const relu = <S extends Shape>(x: Tensor<S>): Tensor<S> => {
-  const zero = filled(x, 0);
+  const zero = filledLike(x, 0);
   return primitive.where(primitive.lessEqual(x, zero), zero, x) as Tensor<S>;
 };
 
@@ -60,7 +62,7 @@ export interface SoftplusOptions {
 export function softplus<S extends Shape>(x: Tensor<S>, { beta = 1 }: SoftplusOptions = {}): Tensor<S> {
   requireFloat("softplus", x);
   const z = scaled(x, beta);
-  const zero = filled(z, 0);
+  const zero = filledLike(z, 0);
   const isPositive = primitive.less(zero, z);
   // Both choices by one condition: at 0 the slopes are 0 + sigmoid(0), not those of |x| and max.
   const tail = primitive.log1p(primitive.exp(primitive.where(isPositive, primitive.neg(z), z)));
@@ -80,12 +82,12 @@ export interface NormalizeOptions extends AxisOption {
 /** `x / max(‖x‖₂, eps)` along `axis` (default -1): vectors of length one. A zero vector stays zero, with slope 1/eps. */
 export function normalize<S extends Shape>(x: Tensor<S>, { axis = -1, eps = 1e-12 }: NormalizeOptions = {}): Tensor<S> {
   requireFloat("normalize", x);
-  const at = axisOf("normalize", axis, x.shape);
+  const at = positionOf("normalize", axis, x.shape);
   const squares = primitive.reduce(primitive.mul(x, x), "sum", [at]);
-  const isLong = primitive.less(filled(squares, eps * eps), squares);
+  const isLong = primitive.less(filledLike(squares, eps * eps), squares);
   // sqrt sees 1 where it is not wanted, because its slope at 0 is infinite.
-  const root = primitive.sqrt(primitive.where(isLong, squares, filled(squares, 1)));
-  const length = primitive.where(isLong, root, filled(squares, eps));
+  const root = primitive.sqrt(primitive.where(isLong, squares, filledLike(squares, 1)));
+  const length = primitive.where(isLong, root, filledLike(squares, eps));
   return primitive.div(x, stretched(length, x.shape, [at])) as Tensor<S>;
 }
 
@@ -98,7 +100,7 @@ export function cosineSimilarity(a: Tensor, b: Tensor, { axis = -1, eps = 1e-8 }
       hint: "give two tensors of one shape",
     });
   }
-  const at = axisOf("cosineSimilarity", axis, a.shape);
+  const at = positionOf("cosineSimilarity", axis, a.shape);
   const product = primitive.mul(normalize(a, { axis: at, eps }), normalize(b, { axis: at, eps }));
   return primitive.reduce(product, "sum", [at]);
 }

@@ -9,17 +9,10 @@ import { axesOf, sameShape, showShape, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { clampedIndex, flat, flatPositions } from "./indices.ts";
 import { type AxisOption, takeAlongAxis } from "./indexing.ts";
-import {
-  axisOf,
-  between,
-  filled,
-  minus,
-  requireCount,
-  requireFloat,
-  scaled,
-  shifted,
-  stopped,
-} from "./pieces.ts";
+import { minus, requireCount, scaled, shifted, stopped } from "./pieces.ts";
+import { positionOf } from "./axes.ts";
+import { cut } from "./movement.ts";
+import { filledLike, requireFloat } from "./operands.ts";
 
 /** Sorted or selected elements and where they were. */
 export interface Sorted {
@@ -35,11 +28,11 @@ export interface SortOptions extends AxisOption {
 
 /** int32 positions that sort `axis` (default -1). Equal elements keep their order, in both directions. */
 export const argsort = (x: Tensor, { axis = -1, descending = false }: SortOptions = {}): Tensor =>
-  primitive.argsort(x, axisOf("argsort", axis, x.shape), descending);
+  primitive.argsort(x, positionOf("argsort", axis, x.shape), descending);
 
 /** `x` sorted along `axis` (default -1), with the positions. Stable; NaN last, or first where descending. */
 export function sort(x: Tensor, { axis = -1, descending = false }: SortOptions = {}): Sorted {
-  const at = axisOf("sort", axis, x.shape);
+  const at = positionOf("sort", axis, x.shape);
   const indices = primitive.argsort(x, at, descending);
   return { values: takeAlongAxis(x, indices, { axis: at }), indices };
 }
@@ -51,7 +44,7 @@ export interface TopKOptions extends AxisOption {
 
 /** The `k` largest (or smallest) elements along `axis` (default -1), in order, with their positions. */
 export function topK(x: Tensor, k: number, { axis = -1, largest = true }: TopKOptions = {}): Sorted {
-  const at = axisOf("topK", axis, x.shape);
+  const at = positionOf("topK", axis, x.shape);
   const length = x.shape[at]!;
   requireCount("topK", "k", k, 0);
   if (k > length) {
@@ -61,7 +54,7 @@ export function topK(x: Tensor, k: number, { axis = -1, largest = true }: TopKOp
       hint: `use a k of at most ${length}`,
     });
   }
-  const indices = between(primitive.argsort(x, at, largest), at, 0, k);
+  const indices = cut(primitive.argsort(x, at, largest), at, 0, k);
   return { values: takeAlongAxis(x, indices, { axis: at }), indices };
 }
 
@@ -74,7 +67,7 @@ export interface SelectionOptions {
 
 /** Sorted lanes of `x` with the axis last, NaN everywhere in a lane that holds one, and the shape of a result. */
 function sortedLanes(op: string, x: Tensor, { axis = null, keepDims = false }: SelectionOptions): { lanes: Tensor; shape: number[] } {
-  const at = axis === null ? 0 : axisOf(op, axis, x.shape);
+  const at = axis === null ? 0 : positionOf(op, axis, x.shape);
   const source = axis === null ? flat(x) : x;
   const length = source.shape[at]!;
   if (length === 0) {
@@ -90,7 +83,7 @@ function sortedLanes(op: string, x: Tensor, { axis = null, keepDims = false }: S
     ? axis === null ? x.shape.map(() => 1) : x.shape.with(at, 1)
     : rest.map((other) => source.shape[other]!);
   if (!isFloat(x.dtype)) return { lanes: values, shape };
-  const greatest = between(values, last.rank - 1, length - 1, length);
+  const greatest = cut(values, last.rank - 1, length - 1, length);
   const isNumber = primitive.equal(greatest, greatest);
   const lengths = axesOf(last.rank - 1);
   const everywhere = primitive.broadcast(
@@ -98,7 +91,7 @@ function sortedLanes(op: string, x: Tensor, { axis = null, keepDims = false }: S
     last.shape,
     lengths,
   );
-  return { lanes: primitive.where(everywhere, values, filled(values, NaN)), shape };
+  return { lanes: primitive.where(everywhere, values, filledLike(values, NaN)), shape };
 }
 
 /**
@@ -108,7 +101,7 @@ function sortedLanes(op: string, x: Tensor, { axis = null, keepDims = false }: S
 export function median(x: Tensor, options: SelectionOptions = {}): Tensor {
   const { lanes, shape } = sortedLanes("median", x, options);
   const middle = (lanes.shape.at(-1)! - 1) >> 1;
-  return primitive.reshape(between(lanes, lanes.rank - 1, middle, middle + 1), shape);
+  return primitive.reshape(cut(lanes, lanes.rank - 1, middle, middle + 1), shape);
 }
 
 /**
@@ -124,7 +117,7 @@ export function quantile(x: Tensor, q: number | readonly number[], options: Sele
     }
     const place = share * (lanes.shape.at(-1)! - 1);
     const low = Math.floor(place);
-    const at = (k: number): Tensor => primitive.reshape(between(lanes, lanes.rank - 1, k, k + 1), shape);
+    const at = (k: number): Tensor => primitive.reshape(cut(lanes, lanes.rank - 1, k, k + 1), shape);
     const below = at(low);
     return place === low ? below : primitive.add(below, scaled(minus(at(low + 1), below), place - low));
   };
@@ -173,7 +166,7 @@ export function searchSorted(sorted: Tensor, values: Tensor, { side = "left" }: 
     // The negations send NaN to the end.
     const staysBefore = side === "left" ? primitive.lessEqual(values, element) : primitive.less(values, element);
     const kept = primitive.where(staysBefore, base, next);
-    base = primitive.where(primitive.less(filled(next, length), next), base, kept);
+    base = primitive.where(primitive.less(filledLike(next, length), next), base, kept);
   }
   return base;
 }
@@ -234,7 +227,7 @@ export function histogram(x: Tensor, bins: number, { min, max }: HistogramOption
   const everywhere = (value: Tensor): Tensor => primitive.broadcast(value, elements.shape, []);
   const width = minus(high, low);
   // One value only: a bin of width one around it, so that it is counted.
-  const span = primitive.where(primitive.equal(width, filled(width, 0)), filled(width, 1), width);
+  const span = primitive.where(primitive.equal(width, filledLike(width, 0)), filledLike(width, 1), width);
   const place = scaled(primitive.div(minus(elements, everywhere(low)), everywhere(span)), bins);
   const isInside = primitive.where(
     primitive.lessEqual(everywhere(low), elements),
@@ -242,9 +235,9 @@ export function histogram(x: Tensor, bins: number, { min, max }: HistogramOption
     primitive.constant(0, elements.shape, "bool"),
   );
   const bin = primitive.cast(primitive.floor(place), "int32");
-  const last = filled(bin, bins - 1);
+  const last = filledLike(bin, bins - 1);
   const atMostLast = primitive.where(primitive.less(bin, last), bin, last);
-  const index = primitive.where(isInside, atMostLast, filled(bin, -1));
+  const index = primitive.where(isInside, atMostLast, filledLike(bin, -1));
   const steps = scaled(primitive.iota(bins + 1, x.dtype), 1 / bins);
   const spread = (value: Tensor): Tensor => primitive.broadcast(value, steps.shape, []);
   return {

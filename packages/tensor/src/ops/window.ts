@@ -6,7 +6,8 @@ import { ShapeError, ValueError } from "../core/errors.ts";
 import { primitive } from "../core/primitives.ts";
 import { type Shape, axesOf, otherAxes, showShape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { axisOf, requireCount, requireRank } from "./pieces.ts";
+import { requireCount, requireRank } from "./pieces.ts";
+import { positionOf } from "./axes.ts";
 
 /** One number for every spatial axis, or one per axis. */
 export type PerAxis = number | readonly number[];
@@ -136,7 +137,7 @@ export interface WindowsOptions {
  */
 export function windows(x: Tensor, size: PerAxis, { axes, stride = 1, dilation = 1 }: WindowsOptions = {}): Tensor {
   const along = axes ?? (typeof size === "number" ? [-1] : size.map((_, i) => i - size.length));
-  const at = along.map((axis) => axisOf("windows", axis, x.shape));
+  const at = along.map((axis) => positionOf("windows", axis, x.shape));
   const sizes = perAxis("windows", "size", size, at.length, 1);
   if (new Set(at).size !== at.length) {
     throw new ValueError("windows", `axes [${along.join(", ")}] name one twice`, { received: axes, hint: "name each axis once" });
