@@ -9,11 +9,20 @@ import type { Show } from "./sentence.ts";
 /** What elementwise ops take. A number or boolean takes the dtype of the tensor it meets. */
 export type Operand = Tensor | number | boolean;
 
-/** Shape of an operand: a number is a scalar. */
-export type OperandShape<T> = T extends Tensor<infer S> ? S : [];
+/**
+ * Shape of an operand: a number is a scalar. Read off as a property, because `T extends Tensor<infer S>` stays undecided
+ * while the shape holds a type parameter.
+ */
+export type OperandShape<T extends Operand> = T extends number | boolean ? [] : T["shape" & keyof T];
+
+/** Compares two types both ways. Unlike a tuple of both, the compiler decides it for type parameters that are the same. */
+interface Both<A, B> {
+  readonly first: A;
+  readonly second: B;
+}
 
 /** The length two aligned axes broadcast to. Equal type parameters (`N` and `N`) stay themselves. */
-type Stretch<A extends number, B extends number> = [A, B] extends [B, A]
+type Stretch<A extends number, B extends number> = Both<A, B> extends Both<B, A>
   ? A
   : [B] extends [1]
     ? A
@@ -24,7 +33,7 @@ type Stretch<A extends number, B extends number> = [A, B] extends [B, A]
         : A;
 
 /** The shape that elementwise ops give for operands of shapes `A` and `B`. */
-export type Broadcast<A extends Shape, B extends Shape> = [A, B] extends [B, A]
+export type Broadcast<A extends Shape, B extends Shape> = Both<A, B> extends Both<B, A>
   ? A
   : number extends A["length"]
     ? Shape
@@ -80,7 +89,7 @@ export type BroadcastCheck<Op extends string, A extends Shape, B extends Shape> 
 }[BroadcastVerdict<A, B>];
 
 /** The tensor that an elementwise op of two operands gives. */
-export type Combined<A, B> = Tensor<
+export type Combined<A extends Operand, B extends Operand> = Tensor<
   [B] extends [number | boolean]
     ? OperandShape<A>
     : [A] extends [number | boolean]
@@ -89,4 +98,4 @@ export type Combined<A, B> = Tensor<
 >;
 
 /** `unknown` where operands broadcast, else the sentence. */
-export type CombineCheck<Op extends string, A, B> = BroadcastCheck<Op, OperandShape<A>, OperandShape<B>>;
+export type CombineCheck<Op extends string, A extends Operand, B extends Operand> = BroadcastCheck<Op, OperandShape<A>, OperandShape<B>>;
