@@ -22,6 +22,8 @@ export const zerosLike = (x: Tensor): Tensor => primitive.constant(0, x.shape, x
 export interface Leaves<T> {
   readonly tree: T;
   readonly leaves: readonly Tensor[];
+  /** The tree with something else in place of each tensor. */
+  rebuild(values: readonly unknown[]): T;
   /** The tree with another value for each float leaf, zeros where there is none. */
   fill(value: (leaf: Tensor, at: number) => Tensor | null | undefined): T;
   /** The tensors of a tree of the same structure, after checking them against the leaves. */
@@ -31,14 +33,13 @@ export interface Leaves<T> {
 /** Takes a tree apart. */
 export function leavesOf<T>(tree: T): Leaves<T> {
   const { leaves, structure } = flattenTree(tree);
+  const rebuild = (values: readonly unknown[]): T => unflattenTree(structure, values) as T;
   return {
     tree,
     leaves,
+    rebuild,
     fill: (value) =>
-      unflattenTree(
-        structure,
-        leaves.map((leaf, at) => (isFloat(leaf.dtype) ? value(leaf, at) : null) ?? zerosLike(leaf)),
-      ) as T,
+      rebuild(leaves.map((leaf, at) => (isFloat(leaf.dtype) ? value(leaf, at) : null) ?? zerosLike(leaf))),
     match(op, what, other) {
       const found: Tensor[] = [];
       if (!fitsStructure(structure, other, found)) {
@@ -77,8 +78,6 @@ function checkLike(op: string, what: string, expected: Tensor, received: Tensor)
 
 /** An argument whose float leaves are replaced by fresh tracers: nobody else can mean the same node. */
 export interface Traced<T> extends Leaves<T> {
-  /** The argument as it was given. */
-  readonly original: Leaves<T>;
   /** The leaves of `tree` that are differentiated. */
   readonly tracers: readonly Tensor[];
 }
@@ -86,17 +85,14 @@ export interface Traced<T> extends Leaves<T> {
 /** Puts tracers in place of the float leaves of an argument. */
 export function trace<T>(argument: T): Traced<T> {
   const original = leavesOf(argument);
-  const { structure } = flattenTree(argument);
   const leaves = original.leaves.map((leaf) =>
     isFloat(leaf.dtype) ? primitive.identity(leaf, "tracer") : leaf,
   );
-  const tree = unflattenTree(structure, leaves) as T;
   return {
     ...original,
-    tree,
+    tree: original.rebuild(leaves),
     leaves,
     fill: (value) => original.fill((_, at) => value(leaves[at]!, at)),
-    original,
     tracers: leaves.filter((leaf) => isFloat(leaf.dtype)),
   };
 }

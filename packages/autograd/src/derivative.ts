@@ -18,6 +18,7 @@ import {
   primitive,
 } from "@dormouse/tensor/graph";
 import { inline } from "./inline.ts";
+import { lazy, remember } from "./lazy.ts";
 import { pull, push, record } from "./tape.ts";
 
 /** One linear map, or null, for each source of a node. */
@@ -29,12 +30,6 @@ export type Rule<P extends Primitive> = (y: NodeOf<P>) => LinearMaps;
 const { add, mul, div, neg, where, constant } = primitive;
 const subtract = (a: Tensor, b: Tensor): Tensor => add(a, neg(b));
 const like = (x: Tensor, value: number): Tensor => constant(value, x.shape, x.dtype);
-
-/** Runs `make` at the first call only. */
-function lazy<T>(make: () => T): () => T {
-  let made: { readonly value: T } | null = null;
-  return () => (made ??= { value: make() }).value;
-}
 
 /** A map that is its own transpose: anything elementwise. */
 const symmetric = (map: (t: Tensor) => Tensor): LinearMap => ({ apply: map, transpose: map });
@@ -107,12 +102,9 @@ function throughBody(y: Tensor, body: Body, recompute: boolean): LinearMaps {
   const forward = lazy(() => open("tracer"));
   const reverse = recompute ? lazy(() => open("barrier")) : forward;
   // One reverse walk gives the cotangents of all sources; the walk over the caller asks for them one by one.
-  let latest: { readonly ct: Tensor; readonly cotangents: ReadonlyMap<Tensor, Tensor> } | null = null;
-  const transpose = (k: number) => (ct: Tensor): Tensor => {
-    const { inputs, outputs, tape } = reverse();
-    if (latest?.ct !== ct) latest = { ct, cotangents: pull(tape, outputs, [ct]) };
-    return latest.cotangents.get(inputs[k]!) ?? like(sources[k]!, 0);
-  };
+  const cotangents = remember((ct: Tensor) => pull(reverse().tape, reverse().outputs, [ct]));
+  const transpose = (k: number) => (ct: Tensor): Tensor =>
+    cotangents(ct).get(reverse().inputs[k]!) ?? like(sources[k]!, 0);
   const apply = (k: number) => (t: Tensor): Tensor => {
     const { inputs, outputs, tape } = forward();
     return push(tape, new Map([[inputs[k]!, t]])).get(outputs[0]!) ?? like(y, 0);
@@ -365,6 +357,6 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
   check: () => [same, null],
 };
 
-/** The linear maps of a node, whatever its primitive. */
+/** The linear maps of a node, whatever its primitive. Integer and bool nodes have none. */
 export const linearMaps = (node: Tensor): LinearMaps =>
-  (derivative[node.op] as (y: Tensor) => LinearMaps)(node);
+  isFloat(node.dtype) ? (derivative[node.op] as (y: Tensor) => LinearMaps)(node) : flat(node);

@@ -2,3 +2,7 @@
 export { type GradOptions, type Positions, type Selected, grad, valueAndGrad, vjp } from "./vjp.ts";
 export { jvp } from "./jvp.ts";
 export { linearize } from "./linearize.ts";
+export { type AnyShape, type Axes, type VmapOptions, vmap } from "./vmap.ts";
+export { type ArgumentOption, type Jacobian, hessian, hvp, jacfwd, jacrev } from "./jacobian.ts";
+export { checkpoint } from "./checkpoint.ts";
+export { type Cotangents, customJvp, customVjp, stopGradient } from "./custom.ts";

@@ -1,8 +1,9 @@
 /**
  * Bodies of calls: putting values into the holes of a graph (`substitute`, `inline`), and making a closed graph of a
- * function that may also use tensors from outside (`close`). Owns no rule of differentiation or batching.
+ * function that may also use tensors from outside (`closeOver`). Owns no rule of differentiation or batching.
  */
-import { type Body, type Shape, type Tensor, primitive, rebuild, topologicalOrder } from "@dormouse/tensor/graph";
+import { type Body, type Tensor, primitive, rebuild, topologicalOrder } from "@dormouse/tensor/graph";
+import { type Leaves, leavesOf, resultOf } from "./arguments.ts";
 
 /** Rebuilds what lies between `roots` and the replaced nodes; everything else is shared. */
 export function substitute(
@@ -25,31 +26,44 @@ export function substitute(
 export const inline = (body: Body, inputs: readonly Tensor[]): Tensor =>
   substitute([body.output], new Map(body.inputs.map((hole, k) => [hole, inputs[k]!])))[0]!;
 
-/** The graph of a function with nothing left open. */
-export interface Closed {
-  /** One hole for each argument, then one for each captured tensor. */
+/** A function's graph with nothing left open, and what it is a graph of. */
+export interface Closed<R> {
+  /** The arguments, taken apart. */
+  readonly args: readonly Leaves<unknown>[];
+  /** What the function returned, on holes. */
+  readonly result: Leaves<R>;
+  /** The leaves of all arguments, then the tensors the function uses without taking them as arguments. */
+  readonly sources: readonly Tensor[];
+  /** One hole for each source. */
   readonly inputs: readonly Tensor[];
+  /** The tensors of the result as functions of the holes. */
   readonly outputs: readonly Tensor[];
-  /** Tensors made before the function ran that it uses without taking them as arguments. */
-  readonly captured: readonly Tensor[];
 }
 
-/** Runs `f` on holes like `examples`; tensors from outside that it uses become further inputs. */
-export function close(
-  f: (...holes: Tensor[]) => readonly Tensor[],
-  examples: readonly Tensor[],
-): Closed {
-  const hole = (example: { shape: Shape; dtype: Tensor["dtype"] }): Tensor =>
-    primitive.placeholder(example.shape, example.dtype);
+/** Runs `f` on holes in place of its arguments' tensors; tensors from outside that it uses become further inputs. */
+export function closeOver<A extends readonly unknown[], R>(
+  op: string,
+  f: (...args: A) => R,
+  given: A,
+): Closed<R> {
+  const hole = ({ shape, dtype }: Tensor): Tensor => primitive.placeholder(shape, dtype);
+  const args = given.map((arg) => leavesOf(arg));
   // Serial numbers grow: what is older than this node was made before `f` ran.
   const born = primitive.placeholder([], "float32").id;
-  const holes = examples.map(hole);
-  const outputs = f(...holes);
-  const captured = topologicalOrder(outputs, (node) => node.id < born).filter((node) => node.id < born);
+  const holes: Tensor[] = [];
+  const open = args.map(({ leaves, rebuild }) => {
+    const own = leaves.map(hole);
+    holes.push(...own);
+    return rebuild(own);
+  });
+  const result = resultOf(op, f(...(open as unknown as A)));
+  const captured = topologicalOrder(result.leaves, ({ id }) => id < born).filter(({ id }) => id < born);
   const captives = captured.map(hole);
   return {
+    args,
+    result,
+    sources: [...args.flatMap(({ leaves }) => leaves), ...captured],
     inputs: [...holes, ...captives],
-    outputs: substitute(outputs, new Map(captured.map((node, k) => [node, captives[k]!]))),
-    captured,
+    outputs: substitute(result.leaves, new Map(captured.map((node, k) => [node, captives[k]!]))),
   };
 }

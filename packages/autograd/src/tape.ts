@@ -4,7 +4,7 @@
  * what a later walk needs is held here. `push` carries tangents forwards, `pull` carries cotangents backwards.
  * Knows nothing of trees, functions or errors.
  */
-import { type LinearMap, type Tensor, isFloat, primitive, topologicalOrder } from "@dormouse/tensor/graph";
+import { type LinearMap, type Tensor, primitive, topologicalOrder } from "@dormouse/tensor/graph";
 import { linearMaps } from "./derivative.ts";
 
 /** A node that depends on the inputs, with a map for each source that does. */
@@ -25,7 +25,7 @@ export function record(outputs: readonly Tensor[], inputs: readonly Tensor[]): T
   const below = topologicalOrder(outputs, (node) => node.id < oldest || active.has(node));
   const tape: Step[] = [];
   for (const node of below) {
-    if (active.has(node) || !isFloat(node.dtype)) continue;
+    if (active.has(node)) continue;
     const sources = node.sources;
     if (!sources.some((source) => active.has(source))) continue;
     const maps = linearMaps(node).map((map, k) => (active.has(sources[k]!) ? map : null));
