@@ -29,6 +29,9 @@ export interface FunctionReference<R extends ResultType = ResultType> {
   readonly result: R;
 }
 
+/** A function that returns nothing. */
+export type Procedure = FunctionReference<"void">;
+
 interface Signature<P extends Parameters, R extends ResultType> {
   readonly name: string;
   readonly parameters: P;

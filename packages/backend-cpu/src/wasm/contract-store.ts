@@ -1,0 +1,81 @@
+/**
+ * The stores of a product whose tiles do not go straight to the output: they read a finished block from scratch memory
+ * while it is still in cache. A store of the product itself only moves elements, to wherever its view says; any other
+ * body is a loop nest of the scalar generator over rows and columns of the block.
+ */
+import type { ContractPlan } from "./contract-plan.ts";
+import { i32, i32x4, i64, v128 } from "./encoder.ts";
+import type { Expression } from "./encoder.ts";
+import type { GeneratorOptions } from "./generator.ts";
+import { call } from "./module.ts";
+import type { ModuleBuilder, Procedure } from "./module.ts";
+import { fillTables } from "./pack.ts";
+import { offsetAt, split } from "./views.ts";
+
+type I32 = Expression<"i32">;
+type Store = ContractPlan["kernel"]["stores"][number];
+
+export interface BlockStore {
+  readonly scratchBytes: number;
+  /** `store(args, batch, product, row, rows, column, columns, scratch)` */
+  readonly store: Procedure;
+}
+
+const blockShape = {
+  args: "i32", batch: "i32", product: "i32", row: "i32", rows: "i32", column: "i32", columns: "i32", scratch: "i32",
+} as const;
+
+/** All stores of a block whose rows lie `rowLength` elements apart. */
+export function blockStore(module: ModuleBuilder, plan: ContractPlan, rowLength: number, options: GeneratorOptions): BlockStore {
+  const scratchBytes = 4 * (rowLength + 4);
+  const moves = plan.kernel.stores.map((store) => moveStore(module, plan, store, rowLength));
+  const store = module.function({ name: "store block", parameters: blockShape }, (f, p) => {
+    for (const move of moves) {
+      f.do(call(move, p.args, p.batch, p.product, p.row, p.rows, p.column, p.columns, p.scratch));
+    }
+  });
+  return { scratchBytes, store };
+}
+
+/** Moves the product itself: whole vectors where the view is contiguous, lane by lane elsewhere. */
+function moveStore(module: ModuleBuilder, { kernel }: ContractPlan, { arg, at }: Store, rowLength: number): Procedure {
+  const bytes = kernel.dtype === "float64" ? 8 : 4;
+  const lanes = 16 / bytes;
+  const view = split(kernel, at);
+  return module.function({ name: "move block", parameters: blockShape }, (f, p) => {
+    const base = f.let(i32.add(i32.load(p.args, 4 * arg), i32.mul(i32.add(i32.const(view.offset), offsetAt(view.batch, p.batch)), i32.const(bytes))));
+    fillTables(f, p.scratch, rowLength + 4, [{ linear: view.n, scale: bytes }], p.column, p.columns, p.columns);
+    const [i, j, from, entry, to, vectorEnd] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
+    const offsets = f.locals("i32", lanes);
+    const steps = f.constant(i32x4.const(...[0, 1, 2, 3].map((lane) => (lane % lanes) * bytes)));
+    const vector = f.local("v128");
+    f.set(vectorEnd, i32.and(p.columns, i32.const(-lanes)));
+    f.count(i, p.rows, 1, () => {
+      const index = f.let(i32.add(p.row, i));
+      const row = f.let(i32.add(base, offsetAt(view.m, index, bytes)));
+      f.set(from, p.product);
+      f.set(entry, p.scratch);
+      f.set(j, i32.const(0));
+      const next = (elements: number): void => {
+        f.increase(from, elements * bytes);
+        f.increase(entry, 4 * elements);
+      };
+      f.count(j, vectorEnd, lanes, () => {
+        f.set(vector, v128.load(from));
+        offsets.forEach((offset, lane) => f.set(offset, i32.add(row, i32.load(entry, 4 * lane))));
+        const positions = lanes === 4 ? v128.load(entry) : v128.load64_splat(entry);
+        const first = f.let(i32x4.splat(i32.load(entry)));
+        const contiguous = i32x4.all_true(i32x4.eq(i32x4.sub(positions, first), steps));
+        f.if(contiguous, () => f.do(v128.store(offsets[0]!, vector)), () => offsets.forEach((offset, lane) =>
+          f.do(lanes === 4 ? v128.store32_lane(offset, vector, lane) : v128.store64_lane(offset, vector, lane))));
+        next(lanes);
+      });
+      f.count(j, p.columns, 1, () => {
+        f.set(to, i32.add(row, i32.load(entry)));
+        f.do(bytes === 4 ? i32.store(to, i32.load(from)) : i64.store(to, i64.load(from)));
+        next(1);
+      });
+      f.increase(p.product, rowLength * bytes);
+    });
+  });
+}

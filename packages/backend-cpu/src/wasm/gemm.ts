@@ -1,0 +1,182 @@
+/**
+ * Code for contract kernels: blocks of packed panels, swept by a register tile, then the stores. Owns the loops over
+ * blocks, the division among threads and the layout of scratch memory; packing, tiles and decisions live in pack.ts,
+ * tile.ts and contract-plan.ts.
+ *
+ * The order is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (ACM TOMS 34, 2008),
+ * with one change: the right operand is packed for all depths at once if that fits the outer cache, so that the product
+ * of a block is finished while it is still near and its stores can be fused.
+ */
+import type { ContractKernel } from "@dormouse/tensor/graph";
+import { planContract } from "./contract-plan.ts";
+import type { ContractPlan } from "./contract-plan.ts";
+import { blockStore } from "./contract-store.ts";
+import { i32, i64, memory, select } from "./encoder.ts";
+import type { Expression, Local } from "./encoder.ts";
+import { kernelExport, kernelParameters } from "./generator.ts";
+import type { GeneratedKernel, GeneratorOptions } from "./generator.ts";
+import { call } from "./module.ts";
+import type { FunctionBuilder, ModuleBuilder } from "./module.ts";
+import { operandPacker } from "./operand.ts";
+import { arithmeticOf, runningEngine, sweepFunction, tileOf } from "./tile.ts";
+import { offsetAt } from "./views.ts";
+
+type I32 = Expression<"i32">;
+
+/** Products with fewer multiply-adds are left to one thread: about what waking another costs. */
+const workForThreads = 1 << 15;
+
+const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
+const least = (a: I32, b: I32): I32 => select(i32.lt_s(a, b), a, b);
+const roundedUp = (value: I32, multiple: number): I32 =>
+  i32.mul(i32.div_u(i32.add(value, i32.const(multiple - 1)), i32.const(multiple)), i32.const(multiple));
+
+/** Offsets into the scratch memory of one thread. */
+class Layout {
+  bytes = 0;
+
+  take(bytes: number): number {
+    const at = this.bytes;
+    this.bytes += roundUp(bytes, 64);
+    return at;
+  }
+}
+
+/** Writes the function of a contract kernel. */
+export function generateContract(module: ModuleBuilder, kernel: ContractKernel, options: GeneratorOptions): GeneratedKernel {
+  const engine = runningEngine(options.fma);
+  const arithmetic = arithmeticOf(kernel.dtype, engine);
+  const tile = tileOf(kernel.dtype, engine);
+  const plan = planContract(kernel, tile);
+  const signature = { name: kernelExport, parameters: kernelParameters, export: true } as const;
+  if (plan.batch * plan.m * plan.n === 0) {
+    module.function(signature, () => {});
+    return { scratchBytes: () => 0 };
+  }
+
+  const { blocks, direct } = plan;
+  const { bytes, lanes } = arithmetic;
+  const width = tile.vectors * lanes;
+  const paddedDepth = roundUp(plan.k, blocks.depth);
+  const left = operandPacker(module, plan.kernel, "m", tile.rows, { x: blocks.rows, k: blocks.depth }, options);
+  const right = operandPacker(module, plan.kernel, "n", width, { x: blocks.columns, k: blocks.depth }, options);
+  const store = direct ? undefined : blockStore(module, plan, blocks.columns, options);
+  const sweep = sweepFunction(module, arithmetic, tile);
+
+  const layout = new Layout();
+  const at = {
+    left: layout.take(blocks.rows * blocks.depth * bytes),
+    right: layout.take(blocks.columns * (blocks.resident ? paddedDepth : blocks.depth) * bytes),
+    product: layout.take(direct ? 0 : blocks.rows * blocks.columns * bytes),
+    spare: layout.take(tile.rows * width * bytes),
+    tables: layout.take(Math.max(left.scratchBytes, right.scratchBytes, store?.scratchBytes ?? 0)),
+  };
+
+  const threaded = plan.batch * plan.m * plan.n * Math.max(1, plan.k) >= workForThreads;
+
+  module.function(signature, (f, { arguments: args, scratch, threadIndex, threadCount }) => {
+    if (!threaded) f.if(threadIndex, () => f.return());
+    f.increase(scratch, i32.mul(threadIndex, i32.const(layout.bytes)));
+    const area = (name: keyof typeof at): I32 => i32.add(scratch, i32.const(at[name]));
+    const rowBlock = { at: f.local("i32"), count: f.local("i32") };
+    const columnBlock = { at: f.local("i32"), count: f.local("i32") };
+    const depthBlock = { at: f.local("i32"), count: f.local("i32"), padded: f.local("i32") };
+
+    const eachDepth = (body: () => void): void => {
+      f.set(depthBlock.at, i32.const(0));
+      f.count(depthBlock.at, i32.const(plan.k), blocks.depth, () => {
+        f.set(depthBlock.count, least(i32.sub(i32.const(plan.k), depthBlock.at), i32.const(blocks.depth)));
+        f.set(depthBlock.padded, roundedUp(depthBlock.count, tile.unroll));
+        body();
+      });
+    };
+    eachRegion(f, plan, tile.rows, width, threaded, threadIndex, threadCount, (batch, rows, columns) => {
+      f.set(columnBlock.at, columns.from);
+      f.count(columnBlock.at, columns.to, blocks.columns, () => {
+        f.set(columnBlock.count, least(i32.sub(columns.to, columnBlock.at), i32.const(blocks.columns)));
+        const paddedColumns = f.let(roundedUp(columnBlock.count, width));
+        const rightAt = (): I32 => blocks.resident
+          ? i32.add(area("right"), i32.mul(i32.mul(depthBlock.at, paddedColumns), i32.const(bytes)))
+          : area("right");
+        const packRight = (): void => f.do(call(right.pack, args, batch, rightAt(), columnBlock.at, columnBlock.count,
+          depthBlock.at, depthBlock.count, depthBlock.padded, area("tables")));
+        if (blocks.resident) eachDepth(packRight);
+
+        f.set(rowBlock.at, rows.from);
+        f.count(rowBlock.at, rows.to, blocks.rows, () => {
+          f.set(rowBlock.count, least(i32.sub(rows.to, rowBlock.at), i32.const(blocks.rows)));
+          if (plan.k === 0) f.do(memory.fill(area("product"), i32.const(0), i32.const(blocks.rows * blocks.columns * bytes)));
+          eachDepth(() => {
+            if (!blocks.resident) packRight();
+            f.do(call(left.pack, args, batch, area("left"), rowBlock.at, rowBlock.count,
+              depthBlock.at, depthBlock.count, depthBlock.padded, area("tables")));
+            const panels = [depthBlock.padded, area("left"), rightAt()] as const;
+            if (direct) {
+              const { arg, at: to, rowStride } = direct;
+              const element = i32.add(
+                i32.add(i32.mul(rowBlock.at, i32.const(rowStride)), columnBlock.at),
+                i32.add(i32.const(to.offset), offsetAt(to.batch, batch)),
+              );
+              const address = i32.add(i32.load(args, 4 * arg), i32.mul(element, i32.const(bytes)));
+              f.do(call(sweep, rowBlock.count, columnBlock.count, ...panels, address,
+                i32.const(rowStride * bytes), depthBlock.at, area("spare")));
+            } else {
+              f.do(call(sweep, roundedUp(rowBlock.count, tile.rows), paddedColumns, ...panels, area("product"),
+                i32.const(blocks.columns * bytes), depthBlock.at, area("spare")));
+            }
+          });
+          if (store) {
+            f.do(call(store.store, args, batch, area("product"), rowBlock.at, rowBlock.count,
+              columnBlock.at, columnBlock.count, area("tables")));
+          }
+        });
+      });
+    });
+  });
+  return { scratchBytes: (threads) => layout.bytes * (threaded ? threads : 1) };
+}
+
+interface Span {
+  readonly from: I32;
+  readonly to: I32;
+}
+
+/**
+ * Runs `body` for the parts of the product that belong to this thread: all batches in order, each cut into panels along
+ * `plan.divide`, are one line of panels of which every thread takes an equal stretch.
+ */
+function eachRegion(
+  f: FunctionBuilder,
+  plan: ContractPlan,
+  tileRows: number,
+  tileColumns: number,
+  threaded: boolean,
+  threadIndex: Local<"i32">,
+  threadCount: Local<"i32">,
+  body: (batch: Local<"i32">, rows: Span, columns: Span) => void,
+): void {
+  const [size, panel] = plan.divide === "m" ? [plan.m, tileRows] : [plan.n, tileColumns];
+  const perBatch = Math.ceil(size / panel);
+  const total = plan.batch * perBatch;
+  const position = f.local("i32"), end = f.local("i32"), batch = f.local("i32"), panels = f.local("i32"), first = f.local("i32");
+  const span = { from: f.local("i32"), to: f.local("i32") };
+  if (threaded) {
+    const share = (thread: I32): I32 => i32.wrap_i64(i64.div_u(
+      i64.mul(i64.const(BigInt(total)), i64.extend_i32_u(thread)), i64.extend_i32_u(threadCount)));
+    f.set(position, share(threadIndex));
+    f.set(end, share(i32.add(threadIndex, i32.const(1))));
+  } else {
+    f.set(position, i32.const(0));
+    f.set(end, i32.const(total));
+  }
+  f.count(position, end, panels, () => {
+    f.set(batch, i32.div_u(position, i32.const(perBatch)));
+    f.set(first, i32.rem_u(position, i32.const(perBatch)));
+    f.set(panels, least(i32.sub(end, position), i32.sub(i32.const(perBatch), first)));
+    f.set(span.from, i32.mul(first, i32.const(panel)));
+    f.set(span.to, least(i32.mul(i32.add(first, panels), i32.const(panel)), i32.const(size)));
+    const whole = (to: number): Span => ({ from: i32.const(0), to: i32.const(to) });
+    if (plan.divide === "m") body(batch, span, whole(plan.n));
+    else body(batch, whole(plan.m), span);
+  });
+}
