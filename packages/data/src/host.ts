@@ -1,0 +1,15 @@
+/** The one crossing between host arrays and tensors: values in, and the words of a random key out. */
+import { Tensor, type TypedArray } from "@dormouse/tensor";
+import { HostStorage, primitive } from "@dormouse/tensor/graph";
+import type { Field } from "./field.ts";
+
+/** A tensor that holds the values of `field`; nothing moves to a device before it is used. */
+export function tensorOf({ data, shape, dtype }: Field): Tensor {
+  const tensor = primitive.buffer(shape, dtype);
+  tensor.storage = new HostStorage(data);
+  return tensor;
+}
+
+/** The words of a key that is on the host, or null where a device has to be asked. */
+export const hostWords = (key: Tensor): TypedArray | null =>
+  key.storage instanceof HostStorage ? key.storage.data : null;
