@@ -16,7 +16,7 @@ import type {
   ScatterKernel,
   Slot,
 } from "@dormouse/tensor/graph";
-import { bytesOf, dtypes, isFloat, roundTo, sizeOf, viewOf } from "@dormouse/tensor/graph";
+import { Device, bytesOf, dtypes, isFloat, roundTo, sizeOf, viewOf } from "@dormouse/tensor/graph";
 import { DeviceError, type DType, type TypedArray } from "@dormouse/tensor";
 import {
   type Environment,
@@ -105,6 +105,14 @@ export function createReferenceBackend(): Backend {
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
+
+/**
+ * A device that interprets programs: slow, checked and independent of WebAssembly.
+ *
+ * @example
+ * setDevice(await reference());
+ */
+export const reference = (): Promise<Device> => Promise.resolve(new Device(createReferenceBackend()));
 
 function checkRange(op: string, buffer: BackendBuffer, offset: number, bytes: number): void {
   if (offset < 0 || offset + bytes > buffer.bytes) {

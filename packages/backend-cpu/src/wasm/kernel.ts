@@ -1,0 +1,167 @@
+/**
+ * From kernels to callable code: chooses the generator, compiles each distinct kernel once per device, keeps it in the
+ * table that the driver calls through, and estimates what a kernel costs. Owns table slots; knows nothing about
+ * programs, buffers or how threads wait.
+ */
+import type { ContractKernel, Kernel, LoopKernel, RoutineKernel, Scalar, ScatterKernel } from "@dormouse/tensor/graph";
+import { bytesOf, kernelKey, sizeOf } from "@dormouse/tensor/graph";
+import { scalarOrder } from "../scalar-order.ts";
+import type { WorkerUpdate } from "../worker.ts";
+import { type DriverExports, environmentImport } from "./driver.ts";
+import { type GeneratedKernel, type KernelGenerator, kernelExport } from "./generator.ts";
+import { type MemoryLimits, ModuleBuilder } from "./module.ts";
+
+/** One generator per kind of kernel. */
+export interface Generators {
+  readonly loop: KernelGenerator<LoopKernel>;
+  readonly contract: KernelGenerator<ContractKernel>;
+  readonly scatter: KernelGenerator<ScatterKernel>;
+  readonly routine: KernelGenerator<RoutineKernel>;
+}
+
+/** Work that pays for meeting the other threads before and after: a barrier costs about a microsecond. */
+const parallelNanoseconds = 8_000;
+
+/** Compiled code and how to run it. */
+export interface CompiledKernel {
+  /** Where its function is in the table. */
+  readonly slot: number;
+  /** Worth running on all threads. */
+  readonly parallel: boolean;
+  /** Estimated time on one thread. */
+  readonly nanoseconds: number;
+  readonly scratchBytes: (threads: number) => number;
+}
+
+interface Entry extends CompiledKernel {
+  readonly key: string;
+  users: number;
+}
+
+/** The compiled kernels of one device. */
+export class KernelTable {
+  /** What the driver calls through. */
+  readonly table = new WebAssembly.Table({ element: "anyfunc", initial: 64 });
+  readonly #generators: Generators;
+  readonly #memory: WebAssembly.Memory;
+  readonly #limits: MemoryLimits;
+  readonly #fma: boolean;
+  readonly #entries = new Map<string, Entry>();
+  readonly #vacant: number[] = [];
+  #next = 0;
+
+  constructor(generators: Generators, memory: WebAssembly.Memory, limits: MemoryLimits, fma: boolean) {
+    this.#generators = generators;
+    this.#memory = memory;
+    this.#limits = limits;
+    this.#fma = fma;
+  }
+
+  /**
+   * The code of each kernel, compiled where no other program uses an equal kernel. What the workers have to learn is
+   * added to `update`. Every kernel taken has to be released.
+   */
+  take(
+    kernels: readonly Kernel[],
+    barrier: DriverExports["barrier"],
+    update: WorkerUpdate[number][],
+  ): CompiledKernel[] {
+    return kernels.map((kernel) => {
+      const key = kernelKey(kernel);
+      let entry = this.#entries.get(key);
+      if (!entry) {
+        entry = this.#compile(key, kernel, barrier, update);
+        this.#entries.set(key, entry);
+      }
+      entry.users++;
+      return entry;
+    });
+  }
+
+  /** Gives kernels back. Code that nobody uses any more is dropped, by the workers too when they get `update`. */
+  release(kernels: readonly CompiledKernel[], update: WorkerUpdate[number][]): void {
+    for (const entry of kernels as readonly Entry[]) {
+      if (--entry.users > 0) continue;
+      this.#entries.delete(entry.key);
+      this.table.set(entry.slot, null);
+      this.#vacant.push(entry.slot);
+      if (entry.parallel) update.push([entry.slot, null]);
+    }
+  }
+
+  #compile(
+    key: string,
+    kernel: Kernel,
+    barrier: DriverExports["barrier"],
+    update: WorkerUpdate[number][],
+  ): Entry {
+    const { bytes, scratchBytes } = generate(kernel, this.#generators, this.#limits, this.#fma);
+    const module = new WebAssembly.Module(bytes);
+    const imports = { [environmentImport]: { memory: this.#memory, barrier } };
+    const instance = new WebAssembly.Instance(module, imports);
+    const slot = this.#vacant.pop() ?? this.#next++;
+    if (slot >= this.table.length) this.table.grow(slot);
+    this.table.set(slot, instance.exports[kernelExport]);
+    const nanoseconds = estimateNanoseconds(kernel);
+    const parallel = nanoseconds >= parallelNanoseconds;
+    if (parallel) update.push([slot, module]);
+    return { key, slot, parallel, nanoseconds, scratchBytes, users: 0 };
+  }
+}
+
+function generate(
+  kernel: Kernel,
+  generators: Generators,
+  limits: MemoryLimits,
+  fma: boolean,
+): GeneratedKernel & { readonly bytes: Uint8Array<ArrayBuffer> } {
+  const module = new ModuleBuilder();
+  module.importMemory(environmentImport, "memory", limits);
+  const barrier = module.importFunction(environmentImport, "barrier", ["i32"]);
+  const generator = generators[kernel.kind] as KernelGenerator<Kernel>;
+  const { scratchBytes } = generator(module, kernel, { fma, barrier });
+  return { scratchBytes, bytes: module.bytes() };
+}
+
+/** Nanoseconds per element of a float32 vector operation, where it is not an ordinary one. */
+const costs: Partial<Record<Scalar["op"], number>> = {
+  const: 0, result: 0, load: 0.2, div: 0.4, sqrt: 0.4, exp: 0.6, expm1: 0.8, log: 0.8, log1p: 1, sin: 1, cos: 1,
+  tanh: 0.8, atan: 1, erf: 1, pow: 2, threefry: 6,
+};
+const ordinaryCost = 0.1;
+/** An indirect or windowed address is computed element by element. */
+const gatherCost = 2;
+
+function scalarCost(roots: readonly Scalar[]): number {
+  return scalarOrder(roots).reduce((sum, scalar) => {
+    const lanes = bytesOf(scalar.dtype) === 8 ? 2 : 1;
+    const gathers = scalar.op === "load" && scalar.indirect ? gatherCost : 0;
+    return sum + lanes * (costs[scalar.op] ?? ordinaryCost) + gathers;
+  }, 0);
+}
+
+/** About how long one thread needs, to within a factor of a few: decides only whether threads pay. */
+export function estimateNanoseconds(kernel: Kernel): number {
+  switch (kernel.kind) {
+    case "loop": {
+      const inner = sizeOf(kernel.inner);
+      return kernel.stages.reduce((sum, stage) => {
+        const turns = stage.kind === "store" && stage.level === "outer" ? 1 : inner;
+        return sum + sizeOf(kernel.outer) * turns * (ordinaryCost + scalarCost([stage.body]));
+      }, 0);
+    }
+    case "contract": {
+      const results = sizeOf(kernel.batch) * sizeOf(kernel.m) * sizeOf(kernel.n);
+      const lanes = bytesOf(kernel.dtype) === 8 ? 2 : 1;
+      // 20 multiply-adds per nanosecond at best.
+      const product = (results * sizeOf(kernel.k) * lanes) / 20;
+      return product + results * scalarCost(kernel.stores.map(({ body }) => body));
+    }
+    case "scatter":
+      return sizeOf(kernel.axes) * (gatherCost + scalarCost([kernel.body]));
+    case "routine": {
+      const elements = kernel.outer * kernel.length * kernel.inner;
+      return elements * (kernel.name === "argsort" ? 5 * Math.log2(kernel.length + 2) : 1);
+    }
+  }
+}
