@@ -5,13 +5,17 @@ export {
 } from "./creation.ts";
 export { tensor, type ShapedOptions, type TensorOptions } from "./data.ts";
 export * from "./arithmetic.ts";
+export * from "./math.ts";
+export * from "./trigonometry.ts";
 export * from "./compare.ts";
 export * from "./reduce.ts";
 export {
   broadcastTo, chunk, concat, expandDims, flatten, flip, moveAxis, permute, ravel, repeat, reshape, roll, splitAlong,
   squeeze, stack, swapAxes, tile, transpose, unstack,
 } from "./movement.ts";
+export * from "./pad.ts";
 export * from "./matmul.ts";
+export * from "./einsum.ts";
 export {
   type AxisOption, type Range, indexAdd, maskedFill, scatter, scatterAdd, select, slice, take, takeAlongAxis, takeNd,
 } from "./indexing.ts";
