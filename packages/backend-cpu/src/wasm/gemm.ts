@@ -23,9 +23,6 @@ import { offsetAt } from "./views.ts";
 
 type I32 = Expression<"i32">;
 
-/** Products with fewer multiply-adds are left to one thread: about what waking another costs. */
-const workForThreads = 1 << 15;
-
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 const least = (a: I32, b: I32): I32 => select(i32.lt_s(a, b), a, b);
 const roundedUp = (value: I32, multiple: number): I32 =>
@@ -72,10 +69,7 @@ export function generateContract(module: ModuleBuilder, kernel: ContractKernel, 
     tables: layout.take(Math.max(left.scratchBytes, right.scratchBytes, store?.scratchBytes ?? 0)),
   };
 
-  const threaded = plan.batch * plan.m * plan.n * Math.max(1, plan.k) >= workForThreads;
-
   module.function(signature, (f, { arguments: args, scratch, threadIndex, threadCount }) => {
-    if (!threaded) f.if(threadIndex, () => f.return());
     f.increase(scratch, i32.mul(threadIndex, i32.const(layout.bytes)));
     const area = (name: keyof typeof at): I32 => i32.add(scratch, i32.const(at[name]));
     const rowBlock = { at: f.local("i32"), count: f.local("i32") };
@@ -90,7 +84,7 @@ export function generateContract(module: ModuleBuilder, kernel: ContractKernel, 
         body();
       });
     };
-    eachRegion(f, plan, tile.rows, width, threaded, threadIndex, threadCount, (batch, rows, columns) => {
+    eachRegion(f, plan, tile.rows, width, threadIndex, threadCount, (batch, rows, columns) => {
       f.set(columnBlock.at, columns.from);
       f.count(columnBlock.at, columns.to, blocks.columns, () => {
         f.set(columnBlock.count, least(i32.sub(columns.to, columnBlock.at), i32.const(blocks.columns)));
@@ -133,7 +127,7 @@ export function generateContract(module: ModuleBuilder, kernel: ContractKernel, 
       });
     });
   });
-  return { scratchBytes: (threads) => layout.bytes * (threaded ? threads : 1) };
+  return { scratchBytes: (threads) => layout.bytes * threads };
 }
 
 interface Span {
@@ -150,7 +144,6 @@ function eachRegion(
   plan: ContractPlan,
   tileRows: number,
   tileColumns: number,
-  threaded: boolean,
   threadIndex: Local<"i32">,
   threadCount: Local<"i32">,
   body: (batch: Local<"i32">, rows: Span, columns: Span) => void,
@@ -160,15 +153,10 @@ function eachRegion(
   const total = plan.batch * perBatch;
   const position = f.local("i32"), end = f.local("i32"), batch = f.local("i32"), panels = f.local("i32"), first = f.local("i32");
   const span = { from: f.local("i32"), to: f.local("i32") };
-  if (threaded) {
-    const share = (thread: I32): I32 => i32.wrap_i64(i64.div_u(
-      i64.mul(i64.const(BigInt(total)), i64.extend_i32_u(thread)), i64.extend_i32_u(threadCount)));
-    f.set(position, share(threadIndex));
-    f.set(end, share(i32.add(threadIndex, i32.const(1))));
-  } else {
-    f.set(position, i32.const(0));
-    f.set(end, i32.const(total));
-  }
+  const share = (thread: I32): I32 => i32.wrap_i64(i64.div_u(
+    i64.mul(i64.const(BigInt(total)), i64.extend_i32_u(thread)), i64.extend_i32_u(threadCount)));
+  f.set(position, share(threadIndex));
+  f.set(end, share(i32.add(threadIndex, i32.const(1))));
   f.count(position, end, panels, () => {
     f.set(batch, i32.div_u(position, i32.const(perBatch)));
     f.set(first, i32.rem_u(position, i32.const(perBatch)));
