@@ -44,6 +44,8 @@ export const processors = (): number =>
 /** A worker of any host. */
 export interface HostWorker {
   post(message: unknown): void;
+  /** From now on the worker does not keep the process alive. Until then it does, so that its start can be awaited. */
+  unref(): void;
   terminate(): void;
 }
 
@@ -55,7 +57,7 @@ export interface WorkerEvents {
 
 /**
  * Starts a worker from its source, which finds `port`: an object with `postMessage` and an assignable `onmessage` that
- * receives the message itself. Such a worker does not keep the process alive.
+ * receives the message itself.
  */
 export function startWorker(source: string, name: string, events: WorkerEvents): HostWorker {
   const threads = builtin("node:worker_threads");
@@ -69,9 +71,9 @@ const port = {
     const worker = new threads.Worker(prelude + source, { eval: true, name });
     worker.on("message", (value) => events.message(value));
     worker.on("error", (reason) => events.error(reason));
-    worker.unref();
     return {
       post: (message) => worker.postMessage(message),
+      unref: () => worker.unref(),
       terminate: () => void worker.terminate(),
     };
   }
@@ -86,6 +88,8 @@ const port = {
   worker.onerror = (event) => events.error(event.message);
   return {
     post: (message) => worker.postMessage(message),
+    // A page lives as long as it is open, whatever its workers do.
+    unref() {},
     terminate() {
       worker.terminate();
       URL.revokeObjectURL(url);

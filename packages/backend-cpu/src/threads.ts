@@ -69,6 +69,7 @@ export class ThreadTeam {
         hint: "use cpu({ threads: 1 })",
       });
     }
+    for (const worker of workers) worker.unref();
     return new ThreadTeam(workers, words, maySleep);
   }
 
