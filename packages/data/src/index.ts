@@ -10,3 +10,8 @@ export {
 export { type Samples, type SamplesOptions, linearSamples, polynomialSamples, samples, sineSamples } from "./generators/curves.ts";
 export { type DigitsOptions, digits } from "./generators/digits.ts";
 export { type Gate, type Points, type PointsOptions, blobs, circles, gate, moons, spirals } from "./generators/points.ts";
+export type { Encoding } from "./csv/decode.ts";
+export { type FeatureMatrix, type FeatureOptions, Features, type FeaturesJson, type Scaling, type Target, featuresFromJSON, fitFeatures } from "./csv/features.ts";
+export type { Delimiter } from "./csv/parse.ts";
+export { type Column, type CsvOptions, Table, readCsv } from "./csv/table.ts";
+export type { ColumnType, Decimal } from "./csv/types.ts";

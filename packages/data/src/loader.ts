@@ -106,7 +106,8 @@ export function loader<B extends object>(source: Source<B>, options: LoaderOptio
 /** The words that name the order: of a seed, of a key on the host or (unless `hostOnly`) of one on a device. */
 function wordsNow(shuffle: number | Tensor | undefined, hostOnly = false): ArrayLike<number> | null {
   if (shuffle === undefined) return null;
-  if (typeof shuffle === "number") return [shuffle];
+  // The words that key(seed) holds, so that a seed and its key mean the same order.
+  if (typeof shuffle === "number") return [shuffle >>> 0, Math.floor(shuffle / 2 ** 32) >>> 0];
   return hostWords(shuffle) ?? (hostOnly ? null : shuffle.dataSync());
 }
 

@@ -1,4 +1,4 @@
-import { Tensor } from "@dormouse/tensor";
+import { Tensor, key } from "@dormouse/tensor";
 import { HostStorage } from "@dormouse/tensor/graph";
 import { describe, expect, test } from "vitest";
 import { type FieldInput, type Source, dataset, loader } from "../src/index.ts";
@@ -109,9 +109,12 @@ describe("loader", () => {
     expect(order(make({ shuffle: 2 }))).not.toEqual(first);
     expect(order(make({}))).toEqual(Array.from({ length: 50 }, (_, i) => i));
   });
-  test("a key shuffles as a seed does, by both its words", () => {
-    const key = (...words: number[]) => tensorOf({ data: Uint32Array.from(words), shape: [2], dtype: "uint32" });
-    const of = (...words: number[]) => order(loader(counting(40), { shuffle: key(...words) }));
+  test("a key shuffles as its seed does, by both its words", () => {
+    for (const seed of [0, 7, -1, 2 ** 40 + 3]) {
+      expect(order(loader(counting(40), { shuffle: key(seed) }))).toEqual(order(loader(counting(40), { shuffle: seed })));
+    }
+    const words = (...values: number[]) => tensorOf({ data: Uint32Array.from(values), shape: [2], dtype: "uint32" });
+    const of = (...values: number[]) => order(loader(counting(40), { shuffle: words(...values) }));
     expect(of(0, 7)).toEqual(of(0, 7));
     expect(of(0, 7)).not.toEqual(of(7, 0));
     expect(of(0, 7)).not.toEqual(of(0, 8));
