@@ -96,12 +96,12 @@ export class Tracer {
     return scalar;
   }
 
-  #load(value: Value, { indices, valid }: Frame, indirect: readonly Indirect[] = []): Scalar {
+  #load(value: Value, { indices, valid }: Frame, indirect: readonly Indirect[] = [], shape = value.shape): Scalar {
     return {
       op: "load",
       dtype: value.dtype,
       arg: value.id,
-      at: combine(indices, stridesOf(value.shape), this.#lengths.length),
+      at: combine(indices, stridesOf(shape), this.#lengths.length),
       ...(indirect.length > 0 ? { indirect } : {}),
       ...(valid.length > 0 ? { valid } : {}),
     };
@@ -124,7 +124,8 @@ export class Tracer {
     throw new NeedsBuffer(value);
   }
 
-  #move(value: Value, source: Value, { indices, valid }: Frame): Scalar {
+  #move(value: Value, source: Value, frame: Frame): Scalar {
+    const { indices, valid } = frame;
     const rank = this.#lengths.length;
     if (is(value, "pad")) return this.#pad(value, source, { indices, valid });
     const moved = ((): readonly Affine[] | null => {
@@ -161,8 +162,10 @@ export class Tracer {
       if (is(value, "reshape")) return reshapeIndices(indices, value.shape, source.shape, this.#lengths);
       return indices;
     })();
-    if (!moved) throw new NeedsBuffer(source);
-    return this.#read(source, this.#frame(moved, valid));
+    if (moved) return this.#read(source, this.#frame(moved, valid));
+    // A buffer can be read under any shape, even where its own indices are not affine.
+    if (is(value, "reshape") && this.#stored(source)) return this.#load(source, frame, [], value.shape);
+    throw new NeedsBuffer(source);
   }
 
   #pad(value: Value<"pad">, source: Value, { indices, valid }: Omit<Frame, "known">): Scalar {
