@@ -34,8 +34,9 @@ export function workspacePackages() {
 }
 
 /**
- * Runs turbo with its output on stderr, and exits with its status if it fails.
+ * Runs turbo with its output on stderr.
  * @param {string[]} parameters
+ * @returns {number} turbo's status
  */
 export function turbo(parameters) {
   const result = spawnSync("turbo", ["run", ...parameters, "--output-logs=errors-only", "--log-order=grouped"], {
@@ -50,18 +51,20 @@ export function turbo(parameters) {
     },
   });
   if (result.error) process.stderr.write(`build: turbo could not be started: ${result.error.message}\n`);
-  if (result.status !== 0) exit(result.status || 1);
+  return result.status ?? 1;
 }
 
 /**
- * Builds the JavaScript of the named packages and of everything they depend on.
+ * Builds the JavaScript of the named packages and of everything they depend on; exits if that fails.
  * @param {readonly string[]} names
  */
 export function buildJavaScript(names) {
-  if (names.length > 0) turbo(["build:js", ...names.map((name) => `--filter=${name}...`)]);
+  if (names.length === 0) return;
+  const status = turbo(["build:js", ...names.map((name) => `--filter=${name}...`)]);
+  if (status !== 0) exit(status);
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) {
   setup();
-  turbo(["build", ...argv.slice(2)]);
+  exit(turbo(["build", ...argv.slice(2)]));
 }
