@@ -68,10 +68,12 @@ function storeRank(kernel: ContractKernel): number {
   return inner.filter((stride) => stride === 1).length / Math.max(1, inner.length);
 }
 
-/** The kernel with rows and columns exchanged if that suits its stores better. */
+/** The kernel with rows and columns exchanged if that suits its stores better. A single column becomes a single row. */
 function oriented(kernel: ContractKernel): ContractKernel {
   const groups = groupsOf(kernel);
   const exchanged = regroup(kernel, { ...groups, m: groups.n, n: groups.m }, true);
+  const [m, n] = [sizeOf(kernel.m), sizeOf(kernel.n)];
+  if (m === 1 || n === 1) return n === 1 && m > 1 ? exchanged : kernel;
   return storeRank(exchanged) > storeRank(kernel) ? exchanged : kernel;
 }
 

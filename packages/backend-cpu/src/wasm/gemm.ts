@@ -9,16 +9,19 @@
  */
 import type { ContractKernel } from "@dormouse/tensor/graph";
 import { planContract } from "./contract-plan.ts";
-import type { ContractPlan } from "./contract-plan.ts";
+import type { ContractPlan, DirectStore } from "./contract-plan.ts";
 import { blockStore } from "./contract-store.ts";
 import { i32, i64, memory, select } from "./encoder.ts";
 import type { Expression, Local } from "./encoder.ts";
 import { kernelExport, kernelParameters } from "./generator.ts";
 import type { GeneratedKernel, GeneratorOptions } from "./generator.ts";
 import { call } from "./module.ts";
-import type { FunctionBuilder, ModuleBuilder } from "./module.ts";
+import type { FunctionBuilder, ModuleBuilder, Procedure } from "./module.ts";
+import { matrixVector } from "./matvec.ts";
 import { operandPacker } from "./operand.ts";
+import type { Packer } from "./pack.ts";
 import { arithmeticOf, runningEngine, sweepFunction, tileOf } from "./tile.ts";
+import type { Arithmetic, Tile } from "./tile.ts";
 import { offsetAt } from "./views.ts";
 
 type I32 = Expression<"i32">;
@@ -39,22 +42,37 @@ class Layout {
   }
 }
 
+const signature = { name: kernelExport, parameters: kernelParameters, export: true } as const;
+
 /** Writes the function of a contract kernel. */
 export function generateContract(module: ModuleBuilder, kernel: ContractKernel, options: GeneratorOptions): GeneratedKernel {
   const engine = runningEngine(options.fma);
   const arithmetic = arithmeticOf(kernel.dtype, engine);
   const tile = tileOf(kernel.dtype, engine);
   const plan = planContract(kernel, tile);
-  const signature = { name: kernelExport, parameters: kernelParameters, export: true } as const;
   if (plan.batch * plan.m * plan.n === 0) {
     module.function(signature, () => {});
     return { scratchBytes: () => 0 };
   }
+  const row = matrixVector(module, plan.kernel, arithmetic);
+  const bytesPerThread = row
+    ? writeRows(module, plan, arithmetic, tile, row, options)
+    : writeBlocks(module, plan, arithmetic, tile, options);
+  return { scratchBytes: (threads) => bytesPerThread * threads };
+}
 
+/** Where an element of the product lies in the output. */
+function directAddress({ arg, at, rowStride }: DirectStore, args: I32, batch: I32, row: I32, column: I32, bytes: number): I32 {
+  const inBatch = i32.add(i32.mul(row, i32.const(rowStride)), column);
+  const element = i32.add(inBatch, i32.add(i32.const(at.offset), offsetAt(at.batch, batch)));
+  return i32.add(i32.load(args, 4 * arg), i32.mul(element, i32.const(bytes)));
+}
+
+/** The product of packed blocks. Returns the bytes of scratch memory that a thread needs. */
+function writeBlocks(module: ModuleBuilder, plan: ContractPlan, arithmetic: Arithmetic, tile: Tile, options: GeneratorOptions): number {
   const { blocks, direct } = plan;
   const { bytes, lanes } = arithmetic;
   const width = tile.vectors * lanes;
-  const paddedDepth = roundUp(plan.k, blocks.depth);
   const left = operandPacker(module, plan.kernel, "m", tile.rows, { x: blocks.rows, k: blocks.depth }, options);
   const right = operandPacker(module, plan.kernel, "n", width, { x: blocks.columns, k: blocks.depth }, options);
   const store = direct ? undefined : blockStore(module, plan, blocks.columns, options);
@@ -63,7 +81,7 @@ export function generateContract(module: ModuleBuilder, kernel: ContractKernel, 
   const layout = new Layout();
   const at = {
     left: layout.take(blocks.rows * blocks.depth * bytes),
-    right: layout.take(blocks.columns * (blocks.resident ? paddedDepth : blocks.depth) * bytes),
+    right: layout.take(blocks.columns * (blocks.resident ? roundUp(plan.k, blocks.depth) : blocks.depth) * bytes),
     product: layout.take(direct ? 0 : blocks.rows * blocks.columns * bytes),
     spare: layout.take(tile.rows * width * bytes),
     tables: layout.take(Math.max(left.scratchBytes, right.scratchBytes, store?.scratchBytes ?? 0)),
@@ -73,9 +91,8 @@ export function generateContract(module: ModuleBuilder, kernel: ContractKernel, 
     f.increase(scratch, i32.mul(threadIndex, i32.const(layout.bytes)));
     const area = (name: keyof typeof at): I32 => i32.add(scratch, i32.const(at[name]));
     const rowBlock = { at: f.local("i32"), count: f.local("i32") };
-    const columnBlock = { at: f.local("i32"), count: f.local("i32") };
+    const columnBlock = { at: f.local("i32"), count: f.local("i32"), padded: f.local("i32") };
     const depthBlock = { at: f.local("i32"), count: f.local("i32"), padded: f.local("i32") };
-
     const eachDepth = (body: () => void): void => {
       f.set(depthBlock.at, i32.const(0));
       f.count(depthBlock.at, i32.const(plan.k), blocks.depth, () => {
@@ -85,39 +102,30 @@ export function generateContract(module: ModuleBuilder, kernel: ContractKernel, 
       });
     };
     eachRegion(f, plan, tile.rows, width, threadIndex, threadCount, (batch, rows, columns) => {
+      const rightAt = (): I32 => blocks.resident
+        ? i32.add(area("right"), i32.mul(i32.mul(depthBlock.at, columnBlock.padded), i32.const(bytes)))
+        : area("right");
+      const pack = (packer: Packer, to: I32, x: { readonly at: I32; readonly count: I32 }): void => f.do(call(packer.pack,
+        args, batch, to, x.at, x.count, depthBlock.at, depthBlock.count, depthBlock.padded, area("tables")));
+
       f.set(columnBlock.at, columns.from);
       f.count(columnBlock.at, columns.to, blocks.columns, () => {
         f.set(columnBlock.count, least(i32.sub(columns.to, columnBlock.at), i32.const(blocks.columns)));
-        const paddedColumns = f.let(roundedUp(columnBlock.count, width));
-        const rightAt = (): I32 => blocks.resident
-          ? i32.add(area("right"), i32.mul(i32.mul(depthBlock.at, paddedColumns), i32.const(bytes)))
-          : area("right");
-        const packRight = (): void => f.do(call(right.pack, args, batch, rightAt(), columnBlock.at, columnBlock.count,
-          depthBlock.at, depthBlock.count, depthBlock.padded, area("tables")));
-        if (blocks.resident) eachDepth(packRight);
+        f.set(columnBlock.padded, roundedUp(columnBlock.count, width));
+        if (blocks.resident) eachDepth(() => pack(right, rightAt(), columnBlock));
 
         f.set(rowBlock.at, rows.from);
         f.count(rowBlock.at, rows.to, blocks.rows, () => {
           f.set(rowBlock.count, least(i32.sub(rows.to, rowBlock.at), i32.const(blocks.rows)));
           if (plan.k === 0) f.do(memory.fill(area("product"), i32.const(0), i32.const(blocks.rows * blocks.columns * bytes)));
           eachDepth(() => {
-            if (!blocks.resident) packRight();
-            f.do(call(left.pack, args, batch, area("left"), rowBlock.at, rowBlock.count,
-              depthBlock.at, depthBlock.count, depthBlock.padded, area("tables")));
-            const panels = [depthBlock.padded, area("left"), rightAt()] as const;
-            if (direct) {
-              const { arg, at: to, rowStride } = direct;
-              const element = i32.add(
-                i32.add(i32.mul(rowBlock.at, i32.const(rowStride)), columnBlock.at),
-                i32.add(i32.const(to.offset), offsetAt(to.batch, batch)),
-              );
-              const address = i32.add(i32.load(args, 4 * arg), i32.mul(element, i32.const(bytes)));
-              f.do(call(sweep, rowBlock.count, columnBlock.count, ...panels, address,
-                i32.const(rowStride * bytes), depthBlock.at, area("spare")));
-            } else {
-              f.do(call(sweep, roundedUp(rowBlock.count, tile.rows), paddedColumns, ...panels, area("product"),
-                i32.const(blocks.columns * bytes), depthBlock.at, area("spare")));
-            }
+            if (!blocks.resident) pack(right, rightAt(), columnBlock);
+            pack(left, area("left"), rowBlock);
+            const result = direct
+              ? [directAddress(direct, args, batch, rowBlock.at, columnBlock.at, bytes), i32.const(direct.rowStride * bytes)]
+              : [area("product"), i32.const(blocks.columns * bytes)];
+            const size = direct ? [rowBlock.count, columnBlock.count] : [roundedUp(rowBlock.count, tile.rows), columnBlock.padded];
+            f.do(call(sweep, ...size, depthBlock.padded, area("left"), rightAt(), ...result, depthBlock.at, area("spare")));
           });
           if (store) {
             f.do(call(store.store, args, batch, area("product"), rowBlock.at, rowBlock.count,
@@ -127,7 +135,38 @@ export function generateContract(module: ModuleBuilder, kernel: ContractKernel, 
       });
     });
   });
-  return { scratchBytes: (threads) => layout.bytes * threads };
+  return layout.bytes;
+}
+
+/** The product of one row by a matrix that is not packed. Returns the bytes of scratch memory that a thread needs. */
+function writeRows(
+  module: ModuleBuilder,
+  plan: ContractPlan,
+  { bytes, lanes }: Arithmetic,
+  tile: Tile,
+  product: Procedure,
+  options: GeneratorOptions,
+): number {
+  const { blocks, direct } = plan;
+  const store = direct ? undefined : blockStore(module, plan, blocks.columns, options);
+  const layout = new Layout();
+  const at = { row: layout.take(blocks.columns * bytes), tables: layout.take(store?.scratchBytes ?? 0) };
+  module.function(signature, (f, { arguments: args, scratch, threadIndex, threadCount }) => {
+    f.increase(scratch, i32.mul(threadIndex, i32.const(layout.bytes)));
+    const row = i32.add(scratch, i32.const(at.row));
+    const column = f.local("i32"), count = f.local("i32");
+    eachRegion(f, plan, tile.rows, tile.vectors * lanes, threadIndex, threadCount, (batch, _, columns) => {
+      f.set(column, columns.from);
+      f.count(column, columns.to, blocks.columns, () => {
+        f.set(count, least(i32.sub(columns.to, column), i32.const(blocks.columns)));
+        f.do(call(product, args, batch, row, column, count));
+        f.do(store
+          ? call(store.store, args, batch, row, i32.const(0), i32.const(1), column, count, i32.add(scratch, i32.const(at.tables)))
+          : memory.copy(directAddress(direct!, args, batch, i32.const(0), column, bytes), row, i32.mul(count, i32.const(bytes))));
+      });
+    });
+  });
+  return layout.bytes;
 }
 
 interface Span {

@@ -57,6 +57,7 @@ const layouts: readonly Layout[] = ["nn", "nt", "tn", "tt"];
 describe.each(dtypes)("%s", (dtype) => {
   const sizes: readonly (readonly [number, number, number])[] = [
     [1, 1, 1], [1, 7, 3], [5, 1, 4], [6, 8, 8], [7, 9, 5], [3, 12, 1], [12, 16, 17], [13, 11, 31], [4, 10, 128], [37, 41, 43], [65, 33, 257],
+    [1, 1, 19], [1, 67, 41], [67, 1, 41], [1, 4, 8],
   ];
   test.each(sizes.flatMap(([m, n, k]) => layouts.map((layout) => [m, n, k, layout] as const)))("%i x %i x %i %s", (m, n, k, layout) => {
     check(...matmul(dtype, 1, m, n, k, layout));
@@ -76,6 +77,8 @@ describe.each(dtypes)("%s", (dtype) => {
     check(...matmul(dtype, 3, 41, 37, 29), { threads });
     check(...matmul(dtype, 1, 131, 17, 33), { threads });
     check(...matmul(dtype, 1, 2, 5, 7), { threads });
+    check(...matmul(dtype, 2, 1, 37, 23), { threads });
+    check(...matmul(dtype, 1, 1, 71, 23, "nt"), { threads });
   });
 });
 
