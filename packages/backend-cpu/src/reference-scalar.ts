@@ -23,8 +23,18 @@ export type Evaluate = () => number;
 
 /** The address (in elements) that an affine function has at the current index. */
 export function compileAffine({ offset, strides }: Affine, { index }: Environment): Evaluate {
-  const moving = strides.flatMap((stride, axis) => (stride === 0 ? [] : [{ stride, axis }]));
-  return () => moving.reduce((sum, { stride, axis }) => sum + stride * index[axis]!, offset);
+  // Most strides of most views are zero; these addresses are most of the time that the reference takes.
+  const axes = strides.flatMap((stride, axis) => (stride === 0 ? [] : [axis]));
+  const [first, second] = axes as [number, number];
+  const [fast, slow] = [strides[first]!, strides[second]!];
+  if (axes.length === 0) return () => offset;
+  if (axes.length === 1) return () => offset + fast * index[first]!;
+  if (axes.length === 2) return () => offset + fast * index[first]! + slow * index[second]!;
+  return () => {
+    let sum = offset;
+    for (const axis of axes) sum += strides[axis]! * index[axis]!;
+    return sum;
+  };
 }
 
 /** True where every condition holds. */
@@ -98,8 +108,9 @@ function compileNode(
       const fill = constantOf(scalar.dtype, scalar.fill ?? 0);
       const moves = (scalar.indirect ?? []).map((indirect) => compileGather(indirect, read));
       return () => {
-        if (!holds()) return fill;
-        const address = moves.reduce((sum, move) => sum + move(), at());
+        if (scalar.valid && !holds()) return fill;
+        let address = at();
+        for (const move of moves) address += move();
         const value = view[address];
         if (value === undefined) throw outside("load", address, view.length);
         return value;
