@@ -71,7 +71,8 @@ export class Dataset<B extends object = Batch> implements Source<B> {
    * batch is drawn: the place to turn bytes into floats.
    *
    * ```ts
-   * const scaled = train.map(({ x, y }) => ({ x: div(cast(x, "float32"), 255), y }));
+   * const scaled = digits({ count: 10 }).map(({ x, y }) => ({ x: div(cast(x, "float32"), 255), y }));
+   * console.log(scaled.batch([0, 1]).x.dtype); // float32
    * ```
    */
   map<C extends object>(transform: (batch: B) => C): Dataset<C> {
@@ -103,7 +104,7 @@ export class Dataset<B extends object = Batch> implements Source<B> {
  *
  * ```ts
  * const points = dataset({ x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: Int32Array.of(0, 1, 1, 0) });
- * console.log(points.length);
+ * console.log(points.length); // 4
  * ```
  * @throws ShapeError where fields differ in length or are ragged; ValueError for no fields, or for NaN and infinities
  * unless `check` is `"none"`.

@@ -15,3 +15,4 @@ export { type FeatureMatrix, type FeatureOptions, Features, type FeaturesJson, t
 export type { Delimiter } from "./csv/parse.ts";
 export { type Column, type CsvOptions, Table, readCsv } from "./csv/table.ts";
 export type { ColumnType, Decimal } from "./csv/types.ts";
+export { type RecordOptions, type TableRecord, readJsonLines, tableOf } from "./csv/records.ts";

@@ -38,7 +38,9 @@ export interface Loader<B extends object> extends Iterable<Loaded<B>>, AsyncIter
  * with `shuffle` another order. `indices` of a batch is not enumerable, so that a batch is a tree of tensors.
  *
  * ```ts
- * for await (const { x, y } of loader(train, { batch: 128, shuffle: 0 })) step(x, y);
+ * for await (const { x, indices } of loader(moons({ count: 5 }), { batch: 3 })) {
+ *   console.log(x.shape, indices); // [ 2, 2 ] Uint32Array(2) [ 3, 4 ]
+ * }
  * ```
  * @throws ValueError for an empty dataset, and for options that are not whole numbers in their range.
  */
@@ -73,18 +75,22 @@ export function loader<B extends object>(source: Source<B>, options: LoaderOptio
 
   async function* walkAhead(epoch: number, start: number): AsyncGenerator<Loaded<B>, undefined> {
     const order = orderOf(wordsNow(shuffle, true) ?? (shuffle ? await (shuffle as Tensor).data() : null), epoch);
-    const ahead: (() => Promise<Loaded<B>>)[] = [];
+    const ahead: Later<Loaded<B>>[] = [];
     let next = start;
     const make = async (index: number): Promise<Loaded<B>> => {
       const rows = positions(order, index);
       return withIndices(await source.batch(rows), rows);
     };
-    for (let index = start; index < length; index++) {
-      while (next < length && next <= index + prefetch) {
-        const at = next++;
-        ahead.push(at === index ? () => make(at) : later(() => make(at)));
+    try {
+      for (let index = start; index < length; index++) {
+        while (next < length && next <= index + prefetch) {
+          const at = next++;
+          ahead.push(later(() => make(at)));
+        }
+        yield await ahead.shift()!.take();
       }
-      yield await ahead.shift()!();
+    } finally {
+      for (const { cancel } of ahead) cancel();
     }
     return undefined;
   }
@@ -111,17 +117,26 @@ function wordsNow(shuffle: number | Tensor | undefined, hostOnly = false): Array
   return hostWords(shuffle) ?? (hostOnly ? null : shuffle.dataSync());
 }
 
-/** Does `work` when the event loop is free or when its result is asked for, whichever comes first. */
-function later<T>(work: () => Promise<T>): () => Promise<T> {
+/** Work that is done when the event loop is free or when its result is taken, whichever comes first. */
+interface Later<T> {
+  take(): Promise<T>;
+  cancel(): void;
+}
+
+function later<T>(work: () => Promise<T>): Later<T> {
   let result: Promise<T> | undefined;
   const timer = setTimeout(() => {
     result = work();
     // Reported when the result is asked for; a consumer that stops early never does.
     result.catch(() => undefined);
   }, 0);
-  return () => {
-    clearTimeout(timer);
-    return (result ??= work());
+  const cancel = (): void => clearTimeout(timer);
+  return {
+    cancel,
+    take: () => {
+      cancel();
+      return (result ??= work());
+    },
   };
 }
 

@@ -38,7 +38,7 @@ export type Parts<F extends Fractions, T> = { readonly [K in keyof F | "train"]:
  *
  * ```ts
  * const { train, test } = splitIndices(150, { fractions: { test: 0.2 }, seed: 1 });
- * console.log(train.length, test.length);
+ * console.log(train.length, test.length); // 120 30
  * ```
  * @throws ValueError for fractions that are negative or add up to more than 1, and where a part would get no row.
  */
@@ -86,7 +86,7 @@ export interface SplitDatasetOptions<F extends Fractions = Fractions> {
  * const { train, validation, test } = splitDataset(blobs({ count: 300 }), {
  *   fractions: { validation: 0.1, test: 0.2 }, stratify: "y",
  * });
- * console.log(train.length, validation.length, test.length);
+ * console.log(train.length, validation.length, test.length); // 210 30 60
  * ```
  */
 export function splitDataset<B extends object, F extends Fractions = { test: number }>(

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type CsvOptions, type Delimiter, featuresFromJSON, fitFeatures, readCsv } from "../src/index.ts";
+import { type CsvOptions, type Delimiter, featuresFromJSON, fitFeatures, readCsv, readJsonLines, tableOf } from "../src/index.ts";
 import { detectDelimiter, parseRows } from "../src/csv/parse.ts";
 
 const load = (name: string): Uint8Array => readFileSync(new URL(`./fixtures/${name}`, import.meta.url));
@@ -51,6 +52,41 @@ describe("rows", () => {
     ["alone\nb\nc\n", null],
   ])("%j is delimited by %j", (text, delimiter) => {
     expect(detectDelimiter(text)).toBe(delimiter);
+  });
+});
+
+describe("any text comes back from between quotes", () => {
+  const cell = fc.string({ unit: fc.constantFrom("a", "é", "1", '"', ",", ";", "\n", "\r", " ", "\t", "#", "'") });
+  test.each<Delimiter>([",", ";", "\t", "|", "blanks"])("delimiter %j", (delimiter) => {
+    const between = delimiter === "blanks" ? "  " : delimiter;
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 4 }).chain((width) => fc.array(fc.array(cell, { minLength: width, maxLength: width }), { maxLength: 5 })), fc.constantFrom("\n", "\r\n", "\r"), (rows, end) => {
+        const text = rows.map((cells) => cells.map((value) => `"${value.replaceAll('"', '""')}"`).join(between) + end).join("");
+        expect(parseRows(text, delimiter).map(({ cells }) => cells)).toEqual(rows);
+      }),
+    );
+  });
+});
+
+describe("records", () => {
+  test("objects become rows; what is missing is null", () => {
+    const table = tableOf([{ age: 30, city: "Lund", member: true }, { city: "Turku", age: NaN }, { age: 1e21, city: null, member: false }]);
+    expect(table.names).toEqual(["age", "city", "member"]);
+    expect([...table.numbers("age")]).toEqual([30, NaN, 1e21]);
+    expect(table.column("city").cells).toEqual(["Lund", "Turku", null]);
+    expect(table.column("member").type).toBe("binary");
+    expect(() => tableOf([])).toThrow(/no records/);
+    expect(() => tableOf([{ a: [1] as unknown as number }])).toThrow(/a at row 0 is not a plain value/);
+  });
+  test("features fitted on a file apply to a record", () => {
+    const fitted = fitFeatures(readCsv("size,color\n1,red\n3,blue\n1,red\n3,blue\n"));
+    expect(fitted.names).toEqual(["size=3", "size is unknown", "color=red", "color is unknown"]);
+    expect([...fitted.transform(tableOf([{ color: "red", size: 3 }, { size: 1, color: null }])).data]).toEqual([1, 0, 1, 0, 0, 0, 0.5, 1]);
+  });
+  test("lines of JSON", () => {
+    expect([...readJsonLines('{"a":1}\n\n{"a":2.5}\r\n').numbers("a")]).toEqual([1, 2.5]);
+    expect(() => readJsonLines('{"a":1}\n{a}')).toThrow(/line 2 is not JSON/);
+    expect(() => readJsonLines("[1]")).toThrow(/line 1 is not an object/);
   });
 });
 

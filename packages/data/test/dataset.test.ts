@@ -138,6 +138,13 @@ describe("loader", () => {
     expect(made).toBe(3);
     expect(() => [...loader(source)]).toThrow(/use for await/);
   });
+  test("leaving the loop early makes no more batches", async () => {
+    let made = 0;
+    const source: Source<object> = { length: 10, batch: async () => (made++, {}) };
+    for await (const _ of loader(source, { batch: 1, prefetch: 4 })) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(made).toBe(1);
+  });
   test("a failing source fails where its batch is asked for", async () => {
     const source: Source<object> = { length: 3, batch: async ([row]) => { if (row === 1) throw new Error("disk"); return {}; } };
     const walk = loader(source, { batch: 1, prefetch: 2 })[Symbol.asyncIterator]();

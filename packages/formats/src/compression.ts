@@ -14,7 +14,7 @@ export function isGzip(bytes: Bytes): boolean {
  * Decompresses a gzip file.
  *
  * ```ts
- * const { data, shape } = readIdx(await gunzip(bytes));
+ * console.log(await gunzip(await gzip(Uint8Array.of(1, 2)))); // Uint8Array(2) [ 1, 2 ]
  * ```
  * @throws FormatError where the bytes are not gzip, are cut off, or fail their checksum.
  */

@@ -15,7 +15,7 @@ const codes: Record<number, ElementCode> = { 0x08: "u8", 0x09: "i8", 0x0b: "i16"
  *
  * ```ts
  * const { data, shape } = readIdx(Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 7, 9));
- * console.log(data, shape);
+ * console.log(data, shape); // Uint8Array(2) [ 7, 9 ] [ 2 ]
  * ```
  * @throws FormatError for a wrong magic number, an unknown type, or a file that is cut off or too long.
  */

@@ -28,7 +28,7 @@ export interface NpyArray extends ShapedArray {
  *
  * ```ts
  * const bytes = writeNpy({ data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] });
- * console.log(readNpy(bytes).shape);
+ * console.log(readNpy(bytes).shape); // [ 2, 3 ]
  * ```
  * @throws FormatError for a wrong magic string or version, object or structured types, and files that are cut off.
  */

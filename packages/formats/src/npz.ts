@@ -28,7 +28,7 @@ interface Member {
  *
  * ```ts
  * const arrays = await readNpz(await writeNpz({ bias: { data: Float32Array.of(1, 2), shape: [2] } }));
- * console.log(arrays.get("bias")?.shape);
+ * console.log(arrays.get("bias")?.shape); // [ 2 ]
  * ```
  * @throws FormatError for an archive or a member that is damaged, or holds something other than numbers.
  */

@@ -37,7 +37,7 @@ const metadataKey = "__metadata__";
  *
  * ```ts
  * const bytes = writeSafetensors({ bias: { data: Float32Array.of(0.5), shape: [1] } });
- * console.log(readSafetensors(bytes).tensors.get("bias")?.data[0]);
+ * console.log(readSafetensors(bytes).tensors.get("bias")?.data[0]); // 0.5
  * ```
  * @throws FormatError for a file that is cut off, a header that is not what the format says, or offsets that leave
  * holes, overlap, or disagree with shape and type.

@@ -164,7 +164,7 @@ export class Features {
  * ```ts
  * const table = readCsv("size,color,price\n1,red,10\n2,blue,20\n,red,12\n4,blue,41\n");
  * const features = fitFeatures(table, { target: "price", task: "regression" });
- * console.log(features.names);
+ * console.log(features.names); // [ 'size', 'size is missing', 'color=red', 'color is unknown' ]
  * ```
  * @throws ValueError for an unknown column, a target that cannot be learned, and where no feature is left.
  */

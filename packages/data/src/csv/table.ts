@@ -122,7 +122,7 @@ export class Table {
  *
  * ```ts
  * const table = readCsv("length;kind\n1,5;a\n2,5;b\nNA;a\n3,5;b\n");
- * console.log(table.columns.map(({ name, type }) => `${name}: ${type}`));
+ * console.log(table.columns.map(({ name, type }) => `${name}: ${type}`)); // [ 'length: number', 'kind: binary' ]
  * ```
  * @throws ValueError with the number of the line for ragged rows and broken quotes, and for bytes that are not text.
  */

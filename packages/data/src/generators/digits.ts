@@ -23,7 +23,7 @@ export interface DigitsOptions {
  *
  * ```ts
  * const train = digits({ count: 100, seed: 0 });
- * console.log(train.field("x").shape);
+ * console.log(train.field("x").shape); // [ 100, 28, 28 ]
  * ```
  */
 export function digits(options: DigitsOptions = {}): Dataset<{ readonly x: Tensor; readonly y: Tensor }> {

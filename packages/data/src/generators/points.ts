@@ -108,7 +108,7 @@ export type Gate = keyof typeof gates;
  * The truth table of a gate, repeated until there are `count` rows (default 4). Noise 0 by default: exact corners.
  *
  * ```ts
- * console.log(gate("xor").field("y").data);
+ * console.log(gate("xor").field("y").data); // Int32Array(4) [ 0, 1, 1, 0 ]
  * ```
  */
 export function gate(name: Gate, options: PointsOptions = {}): Points {
