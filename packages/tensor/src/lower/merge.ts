@@ -41,7 +41,7 @@ const entryOf = (draft: Draft): Entry => ({ draft, reads: readsOf(draft), writes
 /** The drafts after every join that pays, in an order in which they can run. */
 export function merge(drafts: readonly Draft[], options: MergeOptions): Draft[] {
   let entries = drafts.map((draft) =>
-    entryOf(draft.kind === "loop" || draft.kind === "contract" ? dropUnitAxes(draft) : draft),
+    entryOf(draft.kind === "loop" ? reduceNothing(dropUnitAxes(draft)) : draft.kind === "contract" ? dropUnitAxes(draft) : draft),
   );
   for (const attempt of [joinProducer, joinNeighbor]) {
     for (let at = 0; at < entries.length; at++) {
@@ -53,6 +53,20 @@ export function merge(drafts: readonly Draft[], options: MergeOptions): Draft[] 
     }
   }
   return entries.map((entry) => entry.draft);
+}
+
+/** A reduction over one element is that element, so that a draft without inner axes is a map. */
+function reduceNothing(draft: LoopDraft): LoopDraft {
+  if (draft.inner.length > 0 || draft.stages.every((stage) => stage.kind === "store")) return draft;
+  const results: (Scalar | null)[] = [];
+  const substitute = rewriteScalars((scalar) => (scalar.op === "result" ? results[scalar.stage]! : scalar));
+  const stages = draft.stages.flatMap((stage): Stage[] => {
+    const body = substitute(stage.body);
+    const only: Scalar = stage.kind === "reduce" && stage.combine === "argmax" ? { op: "const", dtype: "int32", value: 0 } : body;
+    results.push(stage.kind === "reduce" ? only : null);
+    return stage.kind === "reduce" ? [] : [{ ...stage, body }];
+  });
+  return { ...draft, stages };
 }
 
 /** Joins the draft at `at` with the producer of something it reads. */

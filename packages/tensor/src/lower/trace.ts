@@ -90,13 +90,18 @@ export class Tracer {
     if (known) return known;
     const scalar =
       value !== root && this.#stored(value)
-        ? this.#load(value, frame)
+        ? this.#load(value, frame, value.shape)
         : this.#compute(value, frame);
     frame.known.set(value, scalar);
     return scalar;
   }
 
-  #load(value: Value, { indices, valid }: Frame, indirect: readonly Indirect[] = [], shape = value.shape): Scalar {
+  #load(
+    value: Value,
+    { indices, valid }: Omit<Frame, "known">,
+    shape: Shape,
+    indirect: readonly Indirect[] = [],
+  ): Scalar {
     return {
       op: "load",
       dtype: value.dtype,
@@ -128,6 +133,10 @@ export class Tracer {
     const { indices, valid } = frame;
     const rank = this.#lengths.length;
     if (is(value, "pad")) return this.#pad(value, source, { indices, valid });
+    if (is(value, "reshape") && this.#stored(source)) {
+      // Same elements in the same order: the source's buffer can be read as if it had this shape.
+      return this.#load(source, { indices, valid }, value.shape);
+    }
     const moved = ((): readonly Affine[] | null => {
       if (is(value, "permute")) {
         const result = new Array<Affine>(indices.length);
@@ -163,9 +172,9 @@ export class Tracer {
       return indices;
     })();
     if (moved) return this.#read(source, this.#frame(moved, valid));
-    // A buffer can be read under any shape, even where its own indices are not affine.
-    if (is(value, "reshape") && this.#stored(source)) return this.#load(source, frame, [], value.shape);
-    throw new NeedsBuffer(source);
+    // Not affine in any loops: but a buffer can be read under any shape, and a fold can be stored as it is.
+    if (is(value, "reshape") && this.#stored(source)) return this.#load(source, { indices, valid }, value.shape);
+    throw new NeedsBuffer(is(value, "reshape") ? source : value);
   }
 
   #pad(value: Value<"pad">, source: Value, { indices, valid }: Omit<Frame, "known">): Scalar {
@@ -202,7 +211,7 @@ export class Tracer {
     const rank = index.shape.length;
     const row = this.#read(index, this.#frame(frame.indices.slice(0, rank), frame.valid));
     const at = [constantIndex(0, this.#lengths.length), ...frame.indices.slice(rank)];
-    return this.#load(source, { ...frame, indices: at }, [
+    return this.#load(source, { ...frame, indices: at }, source.shape, [
       { index: toInt32(row), stride: stridesOf(source.shape)[0]!, size: source.shape[0]! },
     ]);
   }
