@@ -39,18 +39,20 @@ export type Broadcast<A extends Shape, B extends Shape> = Both<A, B> extends Bot
     ? Shape
     : number extends B["length"]
       ? Shape
-      : B extends readonly []
-        ? A
-        : StretchAll<A, B>;
+      : StretchAll<A, B>;
 
-type StretchAll<A extends Shape, B extends Shape, Out extends number[] = []> = A extends readonly [
-  ...infer RestA extends Shape,
-  infer LastA extends number,
-]
-  ? B extends readonly [...infer RestB extends Shape, infer LastB extends number]
-    ? StretchAll<RestA, RestB, [Stretch<LastA, LastB>, ...Out]>
-    : [...A, ...Out]
-  : [...B, ...Out];
+/** From the last axis to the first; stops where one side is used up, so that a leading `N` is never looked at. */
+type StretchAll<A extends Shape, B extends Shape, Out extends number[] = []> = A extends readonly []
+  ? [...B, ...Out]
+  : B extends readonly [] | readonly [1]
+    ? [...A, ...Out]
+    : Both<A, B> extends Both<B, A>
+      ? [...A, ...Out]
+      : A extends readonly [...infer RestA extends Shape, infer LastA extends number]
+        ? B extends readonly [...infer RestB extends Shape, infer LastB extends number]
+          ? StretchAll<RestA, RestB, [Stretch<LastA, LastB>, ...Out]>
+          : never
+        : never;
 
 /** Whether shapes broadcast; see `sentence.ts` for why it distributes over every dimension. */
 export type BroadcastVerdict<A extends Shape, B extends Shape> = A extends Shape

@@ -31,7 +31,7 @@ export type Join<S extends Shape, Text extends string = ""> = S extends readonly
   : Text;
 
 /** A tuple without `readonly`, so that `Tensor<[2, 2]>` shows as just that. */
-export type Mutable<S extends Shape> = S extends readonly [...infer Lengths extends number[]] ? Lengths : Shape;
+export type Mutable<S extends Shape> = number extends S["length"] ? Shape : { -readonly [I in keyof S]: S[I] };
 
 /** Whether two lengths may be equal: literals must be, `number` always may. */
 export type Agree<A extends number, B extends number> = A extends number
