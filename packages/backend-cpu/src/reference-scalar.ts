@@ -70,6 +70,14 @@ export function compileScalars(
   const nodes = order.map((scalar) => compileNode(scalar, environment, read));
   const slots = roots.map((root) => slotOf.get(root)!);
   const results = new Float64Array(roots.length);
+  // A plain load, the operand of most products, needs no slots.
+  if (nodes.length === 1 && roots.length === 1) {
+    const [node] = nodes as [Evaluate];
+    return () => {
+      results[0] = node();
+      return results;
+    };
+  }
   return () => {
     for (let slot = 0; slot < nodes.length; slot++) values[slot] = nodes[slot]!();
     for (let root = 0; root < slots.length; root++) results[root] = values[slots[root]!]!;

@@ -189,9 +189,9 @@ function put(view: TypedArray, address: number, value: number): void {
   view[address] = value;
 }
 
-/** Adds in float64, or modulo 2³² where `dtype` is an integer; `finish` rounds. */
-const addTo = (dtype: DType, sum: number, value: number): number =>
-  isFloat(dtype) ? sum + value : wrapTo(dtype, sum + value);
+/** Adds in float64 for the caller to round, or modulo 2³² where `dtype` is an integer. */
+const adderOf = (dtype: DType): ((sum: number, value: number) => number) =>
+  isFloat(dtype) ? (sum, value) => sum + value : (sum, value) => wrapTo(dtype, sum + value);
 
 const lowest: Record<DType, number> = {
   float32: -Infinity,
@@ -215,12 +215,14 @@ function runLoop(kernel: LoopKernel, views: readonly TypedArray[]): void {
       return stage.level === "outer" ? store : () => forEachInner(store);
     }
     switch (stage.combine) {
-      case "sum":
+      case "sum": {
+        const add = adderOf(stage.dtype);
         return () => {
           let sum = 0;
-          forEachInner(() => (sum = addTo(stage.dtype, sum, body())));
+          forEachInner(() => (sum = add(sum, body())));
           results[number] = roundTo(stage.dtype, sum);
         };
+      }
       case "max":
         return () => {
           let largest = lowest[stage.dtype];
@@ -252,7 +254,10 @@ function runContract(kernel: ContractKernel, views: readonly TypedArray[]): void
   const { batch, m, n, k, dtype } = kernel;
   const environment = environmentOf(views, [...batch, ...m, ...n, ...k], 1);
   const { index, results } = environment;
-  const operands = compileScalars([kernel.lhs, kernel.rhs], environment);
+  const lhs = compileScalar(kernel.lhs, environment);
+  const rhs = compileScalar(kernel.rhs, environment);
+  const add = adderOf(dtype);
+  const multiply = isFloat(dtype) ? (x: number, y: number) => x * y : Math.imul;
   const stores = kernel.stores.map(({ arg, at, body }) => ({
     view: views[arg]!,
     at: compileAffine(at, environment),
@@ -261,10 +266,7 @@ function runContract(kernel: ContractKernel, views: readonly TypedArray[]): void
   const outer = [...batch, ...m, ...n];
   forEachIndex(index, 0, outer, () => {
     let sum = 0;
-    forEachIndex(index, outer.length, k, () => {
-      const [left, right] = operands() as unknown as readonly [number, number];
-      sum = addTo(dtype, sum, isFloat(dtype) ? left * right : Math.imul(left, right));
-    });
+    forEachIndex(index, outer.length, k, () => (sum = add(sum, multiply(lhs(), rhs()))));
     results[0] = roundTo(dtype, sum);
     for (const { view, at, body } of stores) put(view, at(), body());
   });
@@ -274,6 +276,7 @@ function runScatter(kernel: ScatterKernel, views: readonly TypedArray[]): void {
   const environment = environmentOf(views, kernel.axes, 0);
   const target = views[kernel.arg]!;
   const { dtype } = kernel.args[kernel.arg]!;
+  const add = adderOf(dtype);
   const at = compileAffine(kernel.at, environment);
   const evaluate = compileScalars(
     [kernel.body, ...kernel.indirect.map(({ index }) => index)],
@@ -290,7 +293,7 @@ function runScatter(kernel: ScatterKernel, views: readonly TypedArray[]): void {
     }
     const sum = sums[address];
     if (sum === undefined) throw outside("scatter", address, target.length);
-    sums[address] = addTo(dtype, sum, values[0]!);
+    sums[address] = add(sum, values[0]!);
   });
   sums.forEach((sum, address) => (target[address] = roundTo(dtype, sum)));
 }
@@ -304,9 +307,10 @@ function runRoutine(kernel: RoutineKernel, views: readonly TypedArray[]): void {
       const positions = Array.from({ length }, (_, position) => position);
       if (kernel.name === "cumsum") {
         const { dtype } = kernel.args[1]!;
+        const add = adderOf(dtype);
         let sum = 0;
         for (const position of reverse ? positions.reverse() : positions) {
-          sum = addTo(dtype, sum, source[addressOf(position)]!);
+          sum = add(sum, source[addressOf(position)]!);
           target[addressOf(position)] = roundTo(dtype, sum);
         }
       } else {
