@@ -4,10 +4,10 @@
  */
 import { ShapeError } from "../core/errors.ts";
 import type { DType } from "../core/dtype.ts";
-import { primitive } from "../core/primitives.ts";
-import { type Shape, axesOf, showShape } from "../core/shape.ts";
+import { type LinearMap, primitive } from "../core/primitives.ts";
+import { type Shape, axesOf, showShape, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { minus, requireRank, scaled, shifted } from "./pieces.ts";
+import { coordinates, minus, requireRank, scaled, shifted, stretched } from "./pieces.ts";
 import { type Geometry, type PerAxis, geometryOf, perAxis, windowsOf } from "./window.ts";
 import { filledLike, requireFloat } from "./operands.ts";
 
@@ -31,7 +31,36 @@ export const maxPool2d = (x: Tensor, size: PerAxis, options: MaxPoolOptions = {}
 
 function maxPool(op: string, x: Tensor, size: PerAxis, options: MaxPoolOptions, rank: number, layout: string): Tensor {
   const geometry = poolGeometry(op, x, size, options, rank, layout);
-  return primitive.reduce(windowsOf(x, geometry, -Infinity), "max", lastAxes(x, rank));
+  const input = primitive.placeholder(x.shape, x.dtype);
+  const output = primitive.reduce(windowsOf(input, geometry, -Infinity), "max", lastAxes(x, rank));
+  return primitive.call([x], { name: op, body: { inputs: [input], output }, rule: ([source]) => [firstWinner(source!, geometry)] });
+}
+
+/**
+ * The slope of a maximum over windows, all of it at the first of equal elements as in PyTorch. That of `reduce` would
+ * share it out among them, and after a relu whole windows are equal.
+ */
+function firstWinner(x: Tensor, geometry: Geometry): LinearMap {
+  const rank = geometry.size.length;
+  const cut = windowsOf(x, geometry, -Infinity);
+  const lanes = [...cut.shape.slice(0, -rank), sizeOf(geometry.size)];
+  const at = lanes.length - 1;
+  const winner = primitive.argmax(primitive.reshape(cut, lanes), at);
+  const isWinner = primitive.equal(coordinates(lanes, at), stretched(winner, lanes, [at]));
+  const ofWinner = (lane: Tensor): Tensor => primitive.where(isWinner, lane, filledLike(lane, 0));
+  const { low, high, stride, dilation } = geometry;
+  const spatial = x.shape.slice(-rank);
+  const lead = x.shape.slice(0, -rank);
+  return {
+    apply: (tangent) =>
+      primitive.reduce(ofWinner(primitive.reshape(windowsOf(tangent, geometry, 0), lanes)), "sum", [at]),
+    transpose: (cotangent) => {
+      const shares = primitive.reshape(ofWinner(stretched(cotangent, lanes, [at])), cut.shape);
+      const around = spatial.map((length, i) => length + low[i]! + high[i]!);
+      const folded = primitive.fold(shares, geometry.size, stride, dilation, around);
+      return primitive.slice(folded, [...lead.map(() => 0), ...low], x.shape.map(() => 1), x.shape);
+    },
+  };
 }
 
 const lastAxes = (x: Tensor, rank: number): number[] => axesOf(rank).map((i) => x.rank + i);
