@@ -97,13 +97,17 @@ export function trace<T>(argument: T): Traced<T> {
   };
 }
 
+/** The traced arguments, as the function takes them. */
+export const treesOf = <A extends readonly unknown[]>(args: readonly Traced<unknown>[]): A =>
+  args.map(({ tree }) => tree) as unknown as A;
+
 /** Traces the arguments at `positions`; the others pass as they are. */
 export function traceAt(
   op: string,
   args: readonly unknown[],
   positions: readonly number[],
-): { readonly args: readonly unknown[]; readonly traced: readonly Traced<unknown>[] } {
-  const traced = positions.map((position) => {
+): { readonly args: readonly unknown[]; readonly chosen: readonly Traced<unknown>[] } {
+  const chosen = positions.map((position) => {
     if (!Number.isInteger(position) || position < 0 || position >= args.length) {
       throw new ValueError(op, `argument ${position} was chosen and the function got ${args.length}`, {
         expected: args.length,
@@ -116,8 +120,8 @@ export function traceAt(
     return argument;
   });
   const given = [...args];
-  positions.forEach((position, k) => (given[position] = traced[k]!.tree));
-  return { args: given, traced };
+  positions.forEach((position, k) => (given[position] = chosen[k]!.tree));
+  return { args: given, chosen };
 }
 
 function notDifferentiable(op: string, argument: unknown, position: number): TransformError {

@@ -8,7 +8,7 @@ import {
   type NodeOf,
   type Primitive,
   type Shape,
-  Tensor,
+  type Tensor,
   axesOf,
   primitive,
   rebuild,

@@ -17,15 +17,14 @@ import { closeOver } from "./inline.ts";
 import { lazy, remember } from "./lazy.ts";
 import { pull, record } from "./tape.ts";
 
-/** What a backward function returns: the cotangent of the one argument, or a list with one, or null for zero, for each. */
-export type Cotangents<A extends readonly unknown[]> = A extends readonly [infer X]
-  ? X
-  : { readonly [K in keyof A]: A[K] | null };
+/** What the backward of a function of several arguments returns: a cotangent for each, null for zero. */
+export type Cotangents<A extends readonly unknown[]> = { readonly [K in keyof A]: NoInfer<A[K]> | null };
 
 /**
  * Gives a function a reverse-mode derivative: `backward(output, ...inputs)` returns the function from the cotangent of
- * the output to the cotangents of the inputs. Forward mode, where asked for, is its transpose, which exists if
- * `backward` is linear in the cotangent. Arguments are tensors or trees; the result is one tensor.
+ * the output to the cotangent of the only input, or to a list with one (null: zero) for each. Forward mode, where asked
+ * for, is its transpose, which exists if `backward` is linear in the cotangent. Arguments are tensors or trees; the
+ * result is one tensor.
  *
  * Throws `TransformError` where the function does not return a tensor, where a derivative is wanted of a tensor that it
  * only closes over, and in forward mode where `backward` is not linear.
@@ -34,14 +33,22 @@ export type Cotangents<A extends readonly unknown[]> = A extends readonly [infer
  * const clippedExp = customVjp((x: Tensor) => exp(x), (y) => (ct) => mul(ct, minimum(y, 10)));
  * ```
  */
+export function customVjp<X, R extends Tensor>(
+  f: (x: X) => R,
+  backward: (output: R, x: NoInfer<X>) => (cotangent: R) => NoInfer<X>,
+): (x: X) => R;
 export function customVjp<A extends readonly unknown[], R extends Tensor>(
   f: (...args: A) => R,
-  backward: (output: R, ...inputs: A) => (cotangent: R) => Cotangents<NoInfer<A>>,
-): (...args: A) => R {
+  backward: (output: R, ...inputs: A) => (cotangent: R) => Cotangents<A>,
+): (...args: A) => R;
+export function customVjp(
+  f: (...args: readonly unknown[]) => Tensor,
+  backward: (output: Tensor, ...inputs: readonly unknown[]) => (cotangent: Tensor) => unknown,
+): (...args: readonly unknown[]) => Tensor {
   return customCall("customVjp", f, (args, inputs, output) => {
-    const pullback = lazy(() => backward(output as R, ...inputs()));
+    const pullback = lazy(() => backward(output, ...inputs()));
     const cotangents = remember((ct: Tensor) => {
-      const given = pullback()(ct as R);
+      const given = pullback()(ct);
       const list = args.length === 1 ? [given] : (given as readonly unknown[]);
       return args.flatMap(({ leaves, match }, k) =>
         list[k] === null ? leaves.map(zerosLike) : match("customVjp", `cotangent of argument ${k}`, list[k]),

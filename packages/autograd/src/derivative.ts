@@ -19,13 +19,15 @@ import {
 } from "@dormouse/tensor/graph";
 import { inline } from "./inline.ts";
 import { lazy, remember } from "./lazy.ts";
-import { pull, push, record } from "./tape.ts";
 
 /** One linear map, or null, for each source of a node. */
 export type LinearMaps = readonly (LinearMap | null)[];
 
+/** The walks of `tape.ts`, which this table drives: handed in, so that a call is differentiated through its body. */
+export type Walks = Pick<typeof import("./tape.ts"), "record" | "pull" | "push">;
+
 /** The derivative of one primitive. */
-export type Rule<P extends Primitive> = (y: NodeOf<P>) => LinearMaps;
+export type Rule<P extends Primitive> = (y: NodeOf<P>, walks: Walks) => LinearMaps;
 
 const { add, mul, div, neg, where, constant } = primitive;
 const subtract = (a: Tensor, b: Tensor): Tensor => add(a, neg(b));
@@ -91,7 +93,7 @@ export const namesRow = (index: Tensor, rows: number): Tensor =>
   );
 
 /** A call without a rule: walk the body. Both modes share one copy of it; `lower` merges that copy with the call's. */
-function throughBody(y: Tensor, body: Body, recompute: boolean): LinearMaps {
+function throughBody(y: Tensor, body: Body, recompute: boolean, { record, pull, push }: Walks): LinearMaps {
   const sources = y.sources;
   const differentiable = sources.map((source) => isFloat(source.dtype));
   const open = (tag: "tracer" | "barrier") => {
@@ -350,13 +352,15 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
   },
 
   identity: (y) => [y.params.tag === "stop" ? null : same],
-  call: (y) => {
+  call: (y, walks) => {
     const { body, rule, recompute } = y.params;
-    return rule ? rule(y.sources, y) : throughBody(y, body, recompute ?? false);
+    return rule ? rule(y.sources, y) : throughBody(y, body, recompute ?? false, walks);
   },
   check: () => [same, null],
 };
 
 /** The linear maps of a node, whatever its primitive. Integer and bool nodes have none. */
-export const linearMaps = (node: Tensor): LinearMaps =>
-  isFloat(node.dtype) ? (derivative[node.op] as (y: Tensor) => LinearMaps)(node) : flat(node);
+export const linearMaps = (node: Tensor, walks: Walks): LinearMaps =>
+  isFloat(node.dtype)
+    ? (derivative[node.op] as (y: Tensor, walks: Walks) => LinearMaps)(node, walks)
+    : flat(node);

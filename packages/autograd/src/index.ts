@@ -6,3 +6,4 @@ export { type AnyShape, type Axes, type VmapOptions, vmap } from "./vmap.ts";
 export { type ArgumentOption, type Jacobian, hessian, hvp, jacfwd, jacrev } from "./jacobian.ts";
 export { checkpoint } from "./checkpoint.ts";
 export { type Cotangents, customJvp, customVjp, stopGradient } from "./custom.ts";
+export { type CheckOptions, type CheckReport, type CheckedEntry, checkGrads } from "./check.ts";

@@ -2,7 +2,7 @@
  * Bodies of calls: putting values into the holes of a graph (`substitute`, `inline`), and making a closed graph of a
  * function that may also use tensors from outside (`closeOver`). Owns no rule of differentiation or batching.
  */
-import { type Body, type Tensor, primitive, rebuild, topologicalOrder } from "@dormouse/tensor/graph";
+import { type Body, type Tensor, primitive, rebuild, topologicalOrder, traced } from "@dormouse/tensor/graph";
 import { type Leaves, leavesOf, resultOf } from "./arguments.ts";
 
 /** Rebuilds what lies between `roots` and the replaced nodes; everything else is shared. */
@@ -32,7 +32,7 @@ export interface Closed<R> {
   readonly args: readonly Leaves<unknown>[];
   /** What the function returned, on holes. */
   readonly result: Leaves<R>;
-  /** The leaves of all arguments, then the tensors the function uses without taking them as arguments. */
+  /** The leaves of all arguments, then the tensors that the function uses without taking them as arguments. */
   readonly sources: readonly Tensor[];
   /** One hole for each source. */
   readonly inputs: readonly Tensor[];
@@ -48,7 +48,7 @@ export function closeOver<A extends readonly unknown[], R>(
 ): Closed<R> {
   const hole = ({ shape, dtype }: Tensor): Tensor => primitive.placeholder(shape, dtype);
   const args = given.map((arg) => leavesOf(arg));
-  // Serial numbers grow: what is older than this node was made before `f` ran.
+  // Serial numbers grow: what is older than this node was made before `f` ran. Elements never belong to a body either.
   const born = primitive.placeholder([], "float32").id;
   const holes: Tensor[] = [];
   const open = args.map(({ leaves, rebuild }) => {
@@ -56,8 +56,9 @@ export function closeOver<A extends readonly unknown[], R>(
     holes.push(...own);
     return rebuild(own);
   });
-  const result = resultOf(op, f(...(open as unknown as A)));
-  const captured = topologicalOrder(result.leaves, ({ id }) => id < born).filter(({ id }) => id < born);
+  const result = resultOf(op, traced(() => f(...(open as unknown as A))));
+  const isOutside = ({ id, storage }: Tensor): boolean => id < born || storage !== null;
+  const captured = topologicalOrder(result.leaves, isOutside).filter(isOutside);
   const captives = captured.map(hole);
   return {
     args,

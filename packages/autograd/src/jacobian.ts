@@ -3,7 +3,7 @@
  * Hessian as the Jacobian of the gradient, and its product with a vector, which needs neither.
  */
 import { TransformError } from "@dormouse/tensor";
-import { type Tensor, axesOf, isFloat, primitive, showShape, sizeOf } from "@dormouse/tensor/graph";
+import { type Tensor, axesOf, isFloat, primitive, showShape, sizeOf, traced } from "@dormouse/tensor/graph";
 import { leavesOf, resultOf, traceAt } from "./arguments.ts";
 import { type Batched, batch, full } from "./batching.ts";
 import { forward } from "./jvp.ts";
@@ -35,9 +35,9 @@ function jacobian(
   given: readonly unknown[],
   blocks: (tape: Tape, outputs: readonly Tensor[], inputs: readonly Tensor[]) => Block,
 ): unknown {
-  const { args, traced } = traceAt(op, given, [position]);
-  const argument = traced[0]!;
-  const result = resultOf(op, f(...args));
+  const { args, chosen } = traceAt(op, given, [position]);
+  const argument = chosen[0]!;
+  const result = resultOf(op, traced(() => f(...args)));
   for (const { dtype, shape } of result.leaves) {
     if (isFloat(dtype)) continue;
     throw new TransformError(op, `the function returned ${dtype} ${showShape(shape)}, which has no derivative`, {
@@ -62,7 +62,11 @@ function jacobian(
 }
 
 /** All basis vectors of the space of `like`: [size, ..like.shape], as a batched value for a hole. */
-function basis(like: Tensor): { readonly hole: Tensor; readonly known: ReadonlyMap<Tensor, Batched>; readonly size: number } {
+function basis(like: Tensor): {
+  readonly hole: Tensor;
+  readonly known: ReadonlyMap<Tensor, Batched>;
+  readonly size: number;
+} {
   const size = sizeOf(like.shape);
   const index = primitive.iota(size);
   const [row, column] = [0, 1].map((axis) => primitive.broadcast(index, [size, size], [axis])) as [Tensor, Tensor];

@@ -2,9 +2,9 @@
  * Forward mode over trees: directional derivatives beside the value, at about the cost of the function each. Rules
  * live in `derivative.ts`, walks in `tape.ts`; `linearize.ts` keeps the walk for many tangents.
  */
-import { resultOf, trace } from "./arguments.ts";
+import { type Tensor, traced } from "@dormouse/tensor/graph";
+import { resultOf, trace, treesOf } from "./arguments.ts";
 import { push, record } from "./tape.ts";
-import type { Tensor } from "@dormouse/tensor/graph";
 
 /** A function's value, and the walk that carries tangents of its primals to tangents of its output. */
 export function forward<A extends readonly unknown[], R>(
@@ -12,12 +12,12 @@ export function forward<A extends readonly unknown[], R>(
   f: (...primals: A) => R,
   primals: A,
 ): { readonly output: R; readonly apply: (tangents: A) => R } {
-  const traced = primals.map(trace);
-  const output = resultOf(op, f(...(traced.map(({ tree }) => tree) as unknown as A)));
-  const tape = record(output.leaves, traced.flatMap(({ tracers }) => tracers));
+  const args = primals.map(trace);
+  const output = resultOf(op, traced(() => f(...treesOf<A>(args))));
+  const tape = record(output.leaves, args.flatMap(({ tracers }) => tracers));
   const apply = (tangents: A): R => {
     const known = new Map<Tensor, Tensor>();
-    traced.forEach(({ leaves, match }, k) =>
+    args.forEach(({ leaves, match }, k) =>
       match(op, `tangent of argument ${k}`, tangents[k]).forEach((t, at) => known.set(leaves[at]!, t)),
     );
     const reached = push(tape, known);

@@ -28,7 +28,7 @@ export function record(outputs: readonly Tensor[], inputs: readonly Tensor[]): T
     if (active.has(node)) continue;
     const sources = node.sources;
     if (!sources.some((source) => active.has(source))) continue;
-    const maps = linearMaps(node).map((map, k) => (active.has(sources[k]!) ? map : null));
+    const maps = linearMaps(node, walks).map((map, k) => (active.has(sources[k]!) ? map : null));
     if (maps.every((map) => map === null)) continue;
     active.add(node);
     tape.push({ node, sources, maps });
@@ -77,3 +77,6 @@ export function push(tape: Tape, tangents: ReadonlyMap<Tensor, Tensor>): Readonl
   }
   return known;
 }
+
+/** What the derivative table needs to differentiate the body of a call. */
+export const walks = { record, pull, push } as const;

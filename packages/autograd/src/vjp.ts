@@ -3,8 +3,8 @@
  * function, whatever the number of inputs. Rules live in `derivative.ts`, walks in `tape.ts`.
  */
 import { TransformError } from "@dormouse/tensor";
-import { type Tensor, primitive } from "@dormouse/tensor/graph";
-import { describe, resultOf, scalarOf, trace, traceAt } from "./arguments.ts";
+import { type Tensor, primitive, traced } from "@dormouse/tensor/graph";
+import { describe, resultOf, scalarOf, trace, traceAt, treesOf } from "./arguments.ts";
 import { pull, record } from "./tape.ts";
 
 /** Which arguments are differentiated: one position, or several. */
@@ -16,7 +16,7 @@ export type Selected<A extends readonly unknown[], N extends Positions> = N exte
   : { -readonly [K in keyof N]: A[N[K] & keyof A] };
 
 /** Options of `grad` and `valueAndGrad`. */
-export interface GradOptions<N extends Positions = Positions> {
+export interface GradOptions<N extends Positions | undefined = Positions | undefined> {
   /** Position of the argument to differentiate, or several. Default 0. */
   readonly argument?: N;
   /** The function returns `[scalar, aux]`; `aux` is any tree and is handed through. Default false. */
@@ -25,8 +25,19 @@ export interface GradOptions<N extends Positions = Positions> {
 
 type Loss<A extends readonly unknown[], R extends Tensor> = (...args: A) => R;
 type LossWithAux<A extends readonly unknown[], R extends Tensor, X> = (...args: A) => readonly [R, X];
-type WithAux<N extends Positions> = GradOptions<N> & { readonly hasAux: true };
-type WithoutAux<N extends Positions> = GradOptions<N> & { readonly hasAux?: false };
+interface WithAux {
+  readonly hasAux: true;
+}
+interface WithoutAux {
+  readonly hasAux?: false;
+}
+/** The first argument, in overloads of its own: a type parameter with a default would be inferred from context. */
+interface First {
+  readonly argument?: undefined;
+}
+interface At<N extends Positions> {
+  readonly argument: N;
+}
 
 /**
  * The value of a scalar function and its gradient, from one evaluation.
@@ -41,19 +52,21 @@ type WithoutAux<N extends Positions> = GradOptions<N> & { readonly hasAux?: fals
  * const [loss, gradient] = valueAndGrad((m: Mlp) => crossEntropy(m.forward(x), y))(model);
  * ```
  */
-export function valueAndGrad<
-  A extends readonly unknown[],
-  R extends Tensor,
-  const N extends Positions = 0,
->(f: Loss<A, R>, options?: WithoutAux<N>): (...args: A) => [value: R, gradient: Selected<A, N>];
-export function valueAndGrad<
-  A extends readonly unknown[],
-  R extends Tensor,
-  X,
-  const N extends Positions = 0,
->(
+export function valueAndGrad<A extends readonly unknown[], R extends Tensor>(
+  f: Loss<A, R>,
+  options?: First & WithoutAux,
+): (...args: A) => [value: R, gradient: A[0]];
+export function valueAndGrad<A extends readonly unknown[], R extends Tensor, X>(
   f: LossWithAux<A, R, X>,
-  options: WithAux<N>,
+  options: First & WithAux,
+): (...args: A) => [value: R, gradient: A[0], aux: X];
+export function valueAndGrad<A extends readonly unknown[], R extends Tensor, const N extends Positions>(
+  f: Loss<A, R>,
+  options: At<N> & WithoutAux,
+): (...args: A) => [value: R, gradient: Selected<A, N>];
+export function valueAndGrad<A extends readonly unknown[], R extends Tensor, X, const N extends Positions>(
+  f: LossWithAux<A, R, X>,
+  options: At<N> & WithAux,
 ): (...args: A) => [value: R, gradient: Selected<A, N>, aux: X];
 export function valueAndGrad(
   f: (...args: unknown[]) => unknown,
@@ -75,16 +88,22 @@ export function valueAndGrad(
  * await slope(tensor([0, 1])).array();                       // sin x + x cos x
  * ```
  */
-export function grad<A extends readonly unknown[], R extends Tensor, const N extends Positions = 0>(
+export function grad<A extends readonly unknown[], R extends Tensor>(
   f: Loss<A, R>,
-  options?: WithoutAux<N>,
+  options?: First & WithoutAux,
+): (...args: A) => A[0];
+export function grad<A extends readonly unknown[], R extends Tensor, X>(
+  f: LossWithAux<A, R, X>,
+  options: First & WithAux,
+): (...args: A) => [gradient: A[0], aux: X];
+export function grad<A extends readonly unknown[], R extends Tensor, const N extends Positions>(
+  f: Loss<A, R>,
+  options: At<N> & WithoutAux,
 ): (...args: A) => Selected<A, N>;
-export function grad<
-  A extends readonly unknown[],
-  R extends Tensor,
-  X,
-  const N extends Positions = 0,
->(f: LossWithAux<A, R, X>, options: WithAux<N>): (...args: A) => [gradient: Selected<A, N>, aux: X];
+export function grad<A extends readonly unknown[], R extends Tensor, X, const N extends Positions>(
+  f: LossWithAux<A, R, X>,
+  options: At<N> & WithAux,
+): (...args: A) => [gradient: Selected<A, N>, aux: X];
 export function grad(
   f: (...args: unknown[]) => unknown,
   options: GradOptions = {},
@@ -102,8 +121,8 @@ function differentiate(
   given: readonly unknown[],
 ): { value: Tensor; gradient: unknown; aux: unknown } {
   const positions = typeof argument === "number" ? [argument] : argument;
-  const { args, traced } = traceAt(op, given, positions);
-  const result = f(...args);
+  const { args, chosen } = traceAt(op, given, positions);
+  const result = traced(() => f(...args));
   if (hasAux && !(Array.isArray(result) && result.length === 2)) {
     throw new TransformError(op, `the function returned ${describe(result)} under { hasAux: true }`, {
       expected: "[scalar, aux]",
@@ -113,9 +132,9 @@ function differentiate(
   }
   const [output, aux] = hasAux ? (result as [unknown, unknown]) : [result, undefined];
   const value = scalarOf(op, output);
-  const tape = record([value], traced.flatMap(({ tracers }) => tracers));
+  const tape = record([value], chosen.flatMap(({ tracers }) => tracers));
   const cotangents = pull(tape, [value], [primitive.constant(1, [], value.dtype)]);
-  const gradients = traced.map(({ fill }) => fill((tracer) => cotangents.get(tracer)));
+  const gradients = chosen.map(({ fill }) => fill((tracer) => cotangents.get(tracer)));
   return { value, gradient: typeof argument === "number" ? gradients[0] : gradients, aux };
 }
 
@@ -136,14 +155,14 @@ export function vjp<A extends readonly unknown[], R>(
   f: (...primals: A) => R,
   ...primals: A
 ): [output: R, pullback: (cotangent: R) => A] {
-  const traced = primals.map(trace);
-  const output = resultOf("vjp", f(...(traced.map(({ tree }) => tree) as unknown as A)));
-  const tape = record(output.leaves, traced.flatMap(({ tracers }) => tracers));
+  const args = primals.map(trace);
+  const output = resultOf("vjp", traced(() => f(...treesOf<A>(args))));
+  const tape = record(output.leaves, args.flatMap(({ tracers }) => tracers));
   return [
     output.tree,
     (cotangent) => {
       const cotangents = pull(tape, output.leaves, output.match("vjp", "cotangent", cotangent));
-      return traced.map(({ fill }) => fill((tracer) => cotangents.get(tracer))) as unknown as A;
+      return args.map(({ fill }) => fill((tracer) => cotangents.get(tracer))) as unknown as A;
     },
   ];
 }

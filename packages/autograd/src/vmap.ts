@@ -3,7 +3,7 @@
  * batched graph itself is made by `batching.ts`.
  */
 import { AxisError, ShapeError, TransformError, ValueError, treeLeaves } from "@dormouse/tensor";
-import { Tensor, primitive, showShape } from "@dormouse/tensor/graph";
+import { Tensor, primitive, showShape, traced } from "@dormouse/tensor/graph";
 import { leavesOf, resultOf } from "./arguments.ts";
 import { type Batched, batch, full, moveAxis } from "./batching.ts";
 
@@ -76,8 +76,8 @@ export function vmap<A extends readonly unknown[], R>(
       });
     }
     const length: number = size;
-    const output = resultOf("vmap", f(...(examples as unknown as A)));
-    const axes = assignAxes("the result", output.tree, options.out ?? 0);
+    const output = resultOf("vmap", traced(() => f(...(examples as unknown as A))));
+    const axes = assignAxes("the result", output.tree, options.out === undefined ? 0 : options.out);
     const results = batch(output.leaves, known, length);
     return output.rebuild(
       results.map((result, at) => place(result, axes.get(output.leaves[at]!)!, length)),

@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { type Primitive, type Tensor, isFloat, primitive } from "@dormouse/tensor/graph";
 import { derivative, linearMaps } from "../src/derivative.ts";
+import { walks } from "../src/tape.ts";
 import { expectClose } from "./expect.ts";
 import { interpret, interpretOne } from "./interpreter.ts";
 import { cases, draw, stream } from "./primitives.ts";
@@ -27,7 +28,7 @@ describe("derivative table", () => {
     const holes = inputs.map(({ shape, dtype }) => primitive.placeholder(shape, dtype));
     const elements = inputs.map((input) => draw(input, next));
     const y = build(...holes);
-    const maps = linearMaps(y);
+    const maps = linearMaps(y, walks);
 
     it("is a node of the primitive with one entry for each source", () => {
       expect(y.op).toBe(op);

@@ -45,7 +45,8 @@ function hostData(tensor: Tensor): Elements | null {
 type Definition<P extends Primitive> = (node: NodeOf<P>, sources: readonly Elements[]) => Elements;
 
 const sum = (xs: readonly number[]): number => xs.reduce((total, x) => total + x, 0);
-const at = (index: readonly number[], strides: readonly number[]): number => sum(index.map((i, axis) => i * strides[axis]!));
+const at = (index: readonly number[], strides: readonly number[]): number =>
+  sum(index.map((i, axis) => i * strides[axis]!));
 
 /** Every index of a shape in row-major order. */
 function* indicesOf(shape: Shape): Generator<number[]> {
