@@ -94,7 +94,9 @@ export class Dataset<B extends object = Batch> implements Source<B> {
 
   batch(positions: ArrayLike<number>): B {
     const rows = Uint32Array.from(positions, (position) => this.rows[position]!);
-    return this.#transform(Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, tensorOf(gatherRows(field, rows))])));
+    return this.#transform(
+      Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, tensorOf(gatherRows(field, rows))])),
+    );
   }
 }
 
@@ -113,13 +115,18 @@ export function dataset<F extends Readonly<Record<string, FieldInput>>>(
   fields: F,
   options: { readonly check?: ValueCheck } = {},
 ): Dataset<{ readonly [K in keyof F]: Tensor }> {
-  const made = Object.entries(fields).map(([name, input]) => [name, fieldOf(name, input, options.check ?? "finite")] as const);
+  const made = Object.entries(fields).map(
+    ([name, input]) => [name, fieldOf(name, input, options.check ?? "finite")] as const,
+  );
   const [first] = made;
   if (!first) throw new ValueError("data", "a dataset has at least one field", { hint: "dataset({ x, y })" });
   const length = first[1].shape[0]!;
   for (const [name, field] of made) {
     if (name === "indices") {
-      throw new ValueError("data", "a field cannot be named indices", { received: name, hint: "batches carry their row numbers under that name" });
+      throw new ValueError("data", "a field cannot be named indices", {
+        received: name,
+        hint: "batches carry their row numbers under that name",
+      });
     }
     if (field.shape[0] !== length) {
       throw new ShapeError("data", `field ${first[0]} has ${length} examples and field ${name} has ${field.shape[0]}`, {
@@ -129,5 +136,9 @@ export function dataset<F extends Readonly<Record<string, FieldInput>>>(
       });
     }
   }
-  return new Dataset(Object.fromEntries(made), rangeOf(length), (batch) => batch as { readonly [K in keyof F]: Tensor });
+  return new Dataset(
+    Object.fromEntries(made),
+    rangeOf(length),
+    (batch) => batch as { readonly [K in keyof F]: Tensor },
+  );
 }

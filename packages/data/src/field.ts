@@ -2,7 +2,15 @@
  * One named column of a dataset: flat values of one dtype and a shape whose first axis counts the examples. Owns the
  * way in (nested arrays, typed arrays, wide integers) and the checks made there, once, so that nothing after needs any.
  */
-import { DTypeError, type DType, type NestedArray, ShapeError, type Shape, type TypedArray, ValueError } from "@dormouse/tensor";
+import {
+  DTypeError,
+  type DType,
+  type NestedArray,
+  ShapeError,
+  type Shape,
+  type TypedArray,
+  ValueError,
+} from "@dormouse/tensor";
 import { allocate, isFloat, isInteger, sizeOf } from "@dormouse/tensor/graph";
 
 /** Values of all examples on the host; `shape[0]` is their number. */
@@ -14,13 +22,7 @@ export interface Field {
 
 /** Typed arrays that a field takes. 8- and 16-bit integers other than `Uint8Array`, and 64-bit ones, become int32. */
 export type HostArray =
-  | TypedArray
-  | Uint8ClampedArray
-  | Int8Array
-  | Int16Array
-  | Uint16Array
-  | BigInt64Array
-  | BigUint64Array;
+  TypedArray | Uint8ClampedArray | Int8Array | Int16Array | Uint16Array | BigInt64Array | BigUint64Array;
 
 /** What a field is made from. Plain numbers become float32, booleans bool; a typed array keeps its type. */
 export type FieldInput =
@@ -33,21 +35,31 @@ export type ValueCheck = "finite" | "none";
 
 /** Makes a field; `name` is for messages. */
 export function fieldOf(name: string, input: FieldInput, check: ValueCheck): Field {
-  const described = ArrayBuffer.isView(input) || Array.isArray(input) ? { data: input } : (input as Extract<FieldInput, { data: unknown }>);
+  const described =
+    ArrayBuffer.isView(input) || Array.isArray(input)
+      ? { data: input }
+      : (input as Extract<FieldInput, { data: unknown }>);
   const source = described.data as HostArray | readonly NestedArray[];
   if (!ArrayBuffer.isView(source) && !Array.isArray(source)) {
-    throw new ValueError("data", `field ${name} is not an array`, { received: typeof source, hint: "pass a typed array, nested arrays, or { data, shape }" });
+    throw new ValueError("data", `field ${name} is not an array`, {
+      received: typeof source,
+      hint: "pass a typed array, nested arrays, or { data, shape }",
+    });
   }
   const nested = ArrayBuffer.isView(source) ? null : flatten(name, source);
   const values = nested ? nested.values : (source as HostArray);
   const inner = nested ? nested.shape : [values.length];
   const shape = "shape" in described && described.shape ? described.shape : inner;
   if (shape.length === 0 || sizeOf(shape) !== values.length) {
-    throw new ShapeError("data", `field ${name} has ${values.length} values, shape [${shape.join(", ")}] holds ${sizeOf(shape)}`, {
-      expected: shape,
-      received: values.length,
-      hint: "the first axis counts the examples",
-    });
+    throw new ShapeError(
+      "data",
+      `field ${name} has ${values.length} values, shape [${shape.join(", ")}] holds ${sizeOf(shape)}`,
+      {
+        expected: shape,
+        received: values.length,
+        hint: "the first axis counts the examples",
+      },
+    );
   }
   const natural = nested ? (nested.booleans ? "bool" : "float32") : dtypeOf(name, source as HostArray);
   const dtype = ("dtype" in described && described.dtype) || natural;
@@ -77,7 +89,8 @@ function dtypeOf(name: string, data: HostArray): DType {
   if (data instanceof Float64Array) return "float64";
   if (data instanceof Uint32Array) return "uint32";
   if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) return "uint8";
-  if (data instanceof DataView) throw new DTypeError("data", `field ${name} is a DataView`, { received: "DataView", hint: "pass a typed array" });
+  if (data instanceof DataView)
+    throw new DTypeError("data", `field ${name} is a DataView`, { received: "DataView", hint: "pass a typed array" });
   return "int32";
 }
 
@@ -91,11 +104,15 @@ function convert(name: string, values: HostArray | readonly number[], dtype: DTy
     const value = Number(values[i]);
     data[i] = value;
     if (whole && (data[i] !== value || (dtype === "bool" && value > 1))) {
-      throw new ValueError("data", `field ${name} has the value ${values[i]} at position ${i}, which ${dtype} cannot hold`, {
-        expected: dtype,
-        received: values[i],
-        hint: "choose a wider dtype, or convert the values first",
-      });
+      throw new ValueError(
+        "data",
+        `field ${name} has the value ${values[i]} at position ${i}, which ${dtype} cannot hold`,
+        {
+          expected: dtype,
+          received: values[i],
+          hint: "choose a wider dtype, or convert the values first",
+        },
+      );
     }
   }
   return data;
@@ -116,23 +133,34 @@ function checkFinite(name: string, field: Field): void {
   }
 }
 
-function flatten(name: string, source: readonly NestedArray[]): { values: number[]; shape: number[]; booleans: boolean } {
+function flatten(
+  name: string,
+  source: readonly NestedArray[],
+): { values: number[]; shape: number[]; booleans: boolean } {
   const shape: number[] = [];
-  for (let level: NestedArray = source; Array.isArray(level); level = (level as readonly NestedArray[])[0] ?? 0) shape.push(level.length);
+  for (let level: NestedArray = source; Array.isArray(level); level = (level as readonly NestedArray[])[0] ?? 0)
+    shape.push(level.length);
   const values: number[] = [];
   let booleans = 0;
   const visit = (item: NestedArray, axis: number, row: number): void => {
     const length = Array.isArray(item) ? item.length : undefined;
     if (length !== shape[axis]) {
-      throw new ShapeError("data", `field ${name} is ragged: row ${row} has ${length ?? "a single value"} where ${shape[axis] ?? "a single value"} stood before`, {
-        expected: shape,
-        received: length,
-        hint: "give every example the same shape",
-      });
+      throw new ShapeError(
+        "data",
+        `field ${name} is ragged: row ${row} has ${length ?? "a single value"} where ${shape[axis] ?? "a single value"} stood before`,
+        {
+          expected: shape,
+          received: length,
+          hint: "give every example the same shape",
+        },
+      );
     }
     if (length === undefined) {
       if (typeof item !== "number" && typeof item !== "boolean") {
-        throw new ValueError("data", `field ${name} has ${JSON.stringify(item)} at row ${row}`, { received: item, hint: "values are numbers or booleans" });
+        throw new ValueError("data", `field ${name} has ${JSON.stringify(item)} at row ${row}`, {
+          received: item,
+          hint: "values are numbers or booleans",
+        });
       }
       if (typeof item === "boolean") booleans++;
       values.push(Number(item));

@@ -1,5 +1,5 @@
 /** The one crossing between host arrays and tensors: values in, and the words of a random key out. */
-import { Tensor, type TypedArray } from "@dormouse/tensor";
+import type { Tensor, TypedArray } from "@dormouse/tensor";
 import { HostStorage, primitive } from "@dormouse/tensor/graph";
 import type { Field } from "./field.ts";
 

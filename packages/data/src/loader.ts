@@ -51,7 +51,10 @@ export function loader<B extends object>(source: Source<B>, options: LoaderOptio
   checkWhole("prefetch", prefetch, 0);
   if (typeof shuffle === "number") checkWhole("shuffle", shuffle, Number.MIN_SAFE_INTEGER);
   if (source.length === 0) {
-    throw new ValueError("loader", "the dataset is empty", { received: 0, hint: "check the split or the file it came from" });
+    throw new ValueError("loader", "the dataset is empty", {
+      received: 0,
+      hint: "check the split or the file it came from",
+    });
   }
   const length = dropLast ? Math.floor(source.length / batch) : Math.ceil(source.length / batch);
 

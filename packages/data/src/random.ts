@@ -20,7 +20,10 @@ export class Random {
     let c = 0xb7e15162;
     for (const name of names) {
       if (!Number.isSafeInteger(name)) {
-        throw new ValueError("random", `seed ${name} is not a whole number`, { received: name, hint: "use a seed such as 0" });
+        throw new ValueError("random", `seed ${name} is not a whole number`, {
+          received: name,
+          hint: "use a seed such as 0",
+        });
       }
       const high = Math.floor(name / 4294967296);
       a = mix(a ^ (name | 0));

@@ -3,7 +3,7 @@
  * counts, labels and a seed, and answers with row numbers; `splitDataset` is the one convenience on top.
  */
 import { ShapeError, ValueError } from "@dormouse/tensor";
-import { Dataset } from "./dataset.ts";
+import type { Dataset } from "./dataset.ts";
 import { Random, rangeOf } from "./random.ts";
 
 /** Labels, group names or times, one per example. */
@@ -42,7 +42,10 @@ export type Parts<F extends Fractions, T> = { readonly [K in keyof F | "train"]:
  * ```
  * @throws ValueError for fractions that are negative or add up to more than 1, and where a part would get no row.
  */
-export function splitIndices<F extends Fractions = { test: number }>(n: number, options: SplitOptions<F> = {}): Parts<F, Uint32Array> {
+export function splitIndices<F extends Fractions = { test: number }>(
+  n: number,
+  options: SplitOptions<F> = {},
+): Parts<F, Uint32Array> {
   const fractions = withTrain(options.fractions ?? { test: 0.2 });
   const names = Object.keys(fractions);
   const shares = Object.values(fractions);
@@ -53,7 +56,10 @@ export function splitIndices<F extends Fractions = { test: number }>(n: number, 
     }
     checkLength("time", options.time, n);
     const { time } = options;
-    part = inOrder(rangeOf(n).sort((a, b) => time[a]! - time[b]! || a - b), shares);
+    part = inOrder(
+      rangeOf(n).sort((a, b) => time[a]! - time[b]! || a - b),
+      shares,
+    );
   } else {
     part = deal(n, shares, options);
   }
@@ -105,7 +111,9 @@ export function splitDataset<B extends object, F extends Fractions = { test: num
     ...(groups && { groups }),
     ...(time && { time }),
   });
-  return Object.fromEntries(Object.entries<Uint32Array>(parts).map(([name, rows]) => [name, data.subset(rows)])) as Parts<F, Dataset<B>>;
+  return Object.fromEntries(
+    Object.entries<Uint32Array>(parts).map(([name, rows]) => [name, data.subset(rows)]),
+  ) as Parts<F, Dataset<B>>;
 }
 
 /** One turn of cross-validation. */
@@ -128,7 +136,10 @@ export function kFold(n: number, options: DealOptions & { readonly folds?: numbe
   return Array.from({ length: folds }, (_, fold) => {
     const test = rowsWhere(part, fold);
     if (test.length === 0) {
-      throw new ValueError("kFold", `fold ${fold} is empty`, { received: folds, hint: "use fewer folds: there are too few groups" });
+      throw new ValueError("kFold", `fold ${fold} is empty`, {
+        received: folds,
+        hint: "use fewer folds: there are too few groups",
+      });
     }
     return { train: rangeOf(n).filter((row) => part[row] !== fold), test };
   });
@@ -164,7 +175,10 @@ export function bootstrap(n: number, options: { readonly seed?: number; readonly
  *
  * @throws ValueError for a weight that is negative or not finite, or weights that are all 0.
  */
-export function weightedSample(weights: ArrayLike<number>, options: { readonly count?: number; readonly seed?: number } = {}): Uint32Array {
+export function weightedSample(
+  weights: ArrayLike<number>,
+  options: { readonly count?: number; readonly seed?: number } = {},
+): Uint32Array {
   const { count = weights.length, seed = 0 } = options;
   checkCount("weightedSample", weights.length, count);
   const ends = new Float64Array(weights.length);
@@ -172,12 +186,16 @@ export function weightedSample(weights: ArrayLike<number>, options: { readonly c
   for (let row = 0; row < ends.length; row++) {
     const weight = weights[row]!;
     if (!(weight >= 0 && weight < Infinity)) {
-      throw new ValueError("weightedSample", `weight ${weight} at row ${row}`, { received: weight, hint: "weights are finite and not negative" });
+      throw new ValueError("weightedSample", `weight ${weight} at row ${row}`, {
+        received: weight,
+        hint: "weights are finite and not negative",
+      });
     }
     total += weight;
     ends[row] = total;
   }
-  if (total === 0) throw new ValueError("weightedSample", "all weights are 0", { hint: "give some row a positive weight" });
+  if (total === 0)
+    throw new ValueError("weightedSample", "all weights are 0", { hint: "give some row a positive weight" });
   const random = new Random(seed);
   return Uint32Array.from({ length: count }, () => {
     const at = random.uniform(0, total);
@@ -200,12 +218,17 @@ function withTrain(fractions: Fractions): Record<string, number> {
     throw new ValueError("split", `fractions ${JSON.stringify(fractions)} add up to ${sum}`, {
       expected: 1,
       received: sum,
-      hint: complete ? "make them add up to 1, or leave train out" : "each is above 0, and together they leave something for train",
+      hint: complete
+        ? "make them add up to 1, or leave train out"
+        : "each is above 0, and together they leave something for train",
     });
   }
   if (complete) return { ...fractions };
   if (sum > 1 - 1e-9) {
-    throw new ValueError("split", `fractions ${JSON.stringify(fractions)} leave nothing for train`, { received: sum, hint: "name train among them, or make them smaller" });
+    throw new ValueError("split", `fractions ${JSON.stringify(fractions)} leave nothing for train`, {
+      received: sum,
+      hint: "name train among them, or make them smaller",
+    });
   }
   return { train: 1 - sum, ...fractions };
 }
@@ -224,7 +247,10 @@ function deal(n: number, shares: readonly number[], { seed = 0, stratify, groups
   // Rows of one label stand together, in random order; whole labels are in order of first appearance in the data.
   const rank = new Map<unknown, number>();
   for (let row = 0; row < n; row++) if (!rank.has(stratify[row])) rank.set(stratify[row], rank.size);
-  return dealRows(Uint32Array.from(Array.from(order).sort((a, b) => rank.get(stratify[a])! - rank.get(stratify[b])!)), shares);
+  return dealRows(
+    Uint32Array.from(Array.from(order).sort((a, b) => rank.get(stratify[a])! - rank.get(stratify[b])!)),
+    shares,
+  );
 }
 
 /**
@@ -294,12 +320,19 @@ function rowsWhere(part: Int32Array, value: number): Uint32Array {
 
 function checkLength(name: string, labels: ArrayLike<unknown>, n: number): void {
   if (labels.length !== n) {
-    throw new ShapeError("split", `${name} has ${labels.length} entries for ${n} examples`, { expected: n, received: labels.length, hint: "give one per example" });
+    throw new ShapeError("split", `${name} has ${labels.length} entries for ${n} examples`, {
+      expected: n,
+      received: labels.length,
+      hint: "give one per example",
+    });
   }
 }
 
 function checkCount(op: string, n: number, size: number): void {
   if (!Number.isSafeInteger(n) || n < 1 || !Number.isSafeInteger(size) || size < 0) {
-    throw new ValueError(op, `${size} of ${n} examples`, { received: [size, n], hint: "the data is empty, or a count is not a whole number" });
+    throw new ValueError(op, `${size} of ${n} examples`, {
+      received: [size, n],
+      hint: "the data is empty, or a count is not a whole number",
+    });
   }
 }

@@ -1,7 +1,15 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type CsvOptions, type Delimiter, featuresFromJSON, fitFeatures, readCsv, readJsonLines, tableOf } from "../src/index.ts";
+import {
+  type CsvOptions,
+  type Delimiter,
+  featuresFromJSON,
+  fitFeatures,
+  readCsv,
+  readJsonLines,
+  tableOf,
+} from "../src/index.ts";
 import { detectDelimiter, parseRows } from "../src/csv/parse.ts";
 
 const load = (name: string): Uint8Array => readFileSync(new URL(`./fixtures/${name}`, import.meta.url));
@@ -13,19 +21,84 @@ const utf16 = (text: string, little: boolean): Uint8Array => {
 
 describe("rows", () => {
   test.each<[string, string, Delimiter, string[][]]>([
-    ["plain", "a,b\n1,2\n", ",", [["a", "b"], ["1", "2"]]],
-    ["no last line feed", "a,b\n1,2", ",", [["a", "b"], ["1", "2"]]],
-    ["CRLF", "a,b\r\n1,2\r\n", ",", [["a", "b"], ["1", "2"]]],
-    ["CR", "a,b\r1,2\r", ",", [["a", "b"], ["1", "2"]]],
-    ["empty lines", "\n\na,b\n\n1,2\n\n", ",", [["a", "b"], ["1", "2"]]],
-    ["empty cells", ",\n,,\na,,\n", ",", [["", ""], ["", "", ""], ["a", "", ""]]],
+    [
+      "plain",
+      "a,b\n1,2\n",
+      ",",
+      [
+        ["a", "b"],
+        ["1", "2"],
+      ],
+    ],
+    [
+      "no last line feed",
+      "a,b\n1,2",
+      ",",
+      [
+        ["a", "b"],
+        ["1", "2"],
+      ],
+    ],
+    [
+      "CRLF",
+      "a,b\r\n1,2\r\n",
+      ",",
+      [
+        ["a", "b"],
+        ["1", "2"],
+      ],
+    ],
+    [
+      "CR",
+      "a,b\r1,2\r",
+      ",",
+      [
+        ["a", "b"],
+        ["1", "2"],
+      ],
+    ],
+    [
+      "empty lines",
+      "\n\na,b\n\n1,2\n\n",
+      ",",
+      [
+        ["a", "b"],
+        ["1", "2"],
+      ],
+    ],
+    [
+      "empty cells",
+      ",\n,,\na,,\n",
+      ",",
+      [
+        ["", ""],
+        ["", "", ""],
+        ["a", "", ""],
+      ],
+    ],
     ["quotes", '"a,b","say ""hi""",""\n', ",", [["a,b", 'say "hi"', ""]]],
-    ["line feeds in quotes", '"1\n2","3\r\n4"\n5,6', ",", [["1\n2", "3\r\n4"], ["5", "6"]]],
+    [
+      "line feeds in quotes",
+      '"1\n2","3\r\n4"\n5,6',
+      ",",
+      [
+        ["1\n2", "3\r\n4"],
+        ["5", "6"],
+      ],
+    ],
     ["blanks around cells", ' 1 , "x y" ,  z\t\n', ",", [["1", "x y", "z"]]],
     ["quote inside a cell", "5\" pipe,o'clock\n", ",", [['5" pipe', "o'clock"]]],
     ["tabs", "a b\t\tc\n", "\t", [["a b", "", "c"]]],
     ["semicolons", "1,5;2\n", ";", [["1,5", "2"]]],
-    ["runs of blanks", "  1   2\t3  \n4 \"5 6\"\t7\n", "blanks", [["1", "2", "3"], ["4", "5 6", "7"]]],
+    [
+      "runs of blanks",
+      '  1   2\t3  \n4 "5 6"\t7\n',
+      "blanks",
+      [
+        ["1", "2", "3"],
+        ["4", "5 6", "7"],
+      ],
+    ],
     ["nothing", "", ",", []],
     ["one column", "a\nb\n", ",", [["a"], ["b"]]],
   ])("%s", (_, text, delimiter, rows) => {
@@ -60,17 +133,29 @@ describe("any text comes back from between quotes", () => {
   test.each<Delimiter>([",", ";", "\t", "|", "blanks"])("delimiter %j", (delimiter) => {
     const between = delimiter === "blanks" ? "  " : delimiter;
     fc.assert(
-      fc.property(fc.integer({ min: 2, max: 4 }).chain((width) => fc.array(fc.array(cell, { minLength: width, maxLength: width }), { maxLength: 5 })), fc.constantFrom("\n", "\r\n", "\r"), (rows, end) => {
-        const text = rows.map((cells) => cells.map((value) => `"${value.replaceAll('"', '""')}"`).join(between) + end).join("");
-        expect(parseRows(text, delimiter).map(({ cells }) => cells)).toEqual(rows);
-      }),
+      fc.property(
+        fc
+          .integer({ min: 2, max: 4 })
+          .chain((width) => fc.array(fc.array(cell, { minLength: width, maxLength: width }), { maxLength: 5 })),
+        fc.constantFrom("\n", "\r\n", "\r"),
+        (rows, end) => {
+          const text = rows
+            .map((cells) => cells.map((value) => `"${value.replaceAll('"', '""')}"`).join(between) + end)
+            .join("");
+          expect(parseRows(text, delimiter).map(({ cells }) => cells)).toEqual(rows);
+        },
+      ),
     );
   });
 });
 
 describe("records", () => {
   test("objects become rows; what is missing is null", () => {
-    const table = tableOf([{ age: 30, city: "Lund", member: true }, { city: "Turku", age: NaN }, { age: 1e21, city: null, member: false }]);
+    const table = tableOf([
+      { age: 30, city: "Lund", member: true },
+      { city: "Turku", age: NaN },
+      { age: 1e21, city: null, member: false },
+    ]);
     expect(table.names).toEqual(["age", "city", "member"]);
     expect([...table.numbers("age")]).toEqual([30, NaN, 1e21]);
     expect(table.column("city").cells).toEqual(["Lund", "Turku", null]);
@@ -81,7 +166,14 @@ describe("records", () => {
   test("features fitted on a file apply to a record", () => {
     const fitted = fitFeatures(readCsv("size,color\n1,red\n3,blue\n1,red\n3,blue\n"));
     expect(fitted.names).toEqual(["size=3", "size is unknown", "color=red", "color is unknown"]);
-    expect([...fitted.transform(tableOf([{ color: "red", size: 3 }, { size: 1, color: null }])).data]).toEqual([1, 0, 1, 0, 0, 0, 0.5, 1]);
+    expect([
+      ...fitted.transform(
+        tableOf([
+          { color: "red", size: 3 },
+          { size: 1, color: null },
+        ]),
+      ).data,
+    ]).toEqual([1, 0, 1, 0, 0, 0, 0.5, 1]);
   });
   test("lines of JSON", () => {
     expect([...readJsonLines('{"a":1}\n\n{"a":2.5}\r\n').numbers("a")]).toEqual([1, 2.5]);
@@ -95,7 +187,14 @@ describe("readCsv", () => {
     const table = readCsv(load("people.csv"));
     expect(table.length).toBe(6);
     expect(Object.fromEntries(table.columns.map(({ name, type }) => [name, type]))).toEqual({
-      id: "id", name: "text", age: "number", city: "category", member: "binary", joined: "date", score: "number", plan: "constant",
+      id: "id",
+      name: "text",
+      age: "number",
+      city: "category",
+      member: "binary",
+      joined: "date",
+      score: "number",
+      plan: "constant",
     });
     expect(table.column("name").cells.slice(0, 4)).toEqual(['Ines "Nes" Ott', "Falk, Uwe", "Mira Dahl", "Two\nlines"]);
     expect([...table.numbers("age")]).toEqual([34, NaN, 51, 29, 45, 38]);
@@ -118,7 +217,9 @@ describe("readCsv", () => {
     expect(table.decimal).toBe(",");
     expect([...table.numbers("größe")]).toEqual([1.5, 2.5, 3, -0.5]);
     expect([...table.numbers("preis")]).toEqual([10.25, 20.5, NaN, 7.125]);
-    expect(() => readCsv(load("german-latin1.csv"))).toThrow(/not text in utf-8; pass the encoding: \{ encoding: "latin1" \}/);
+    expect(() => readCsv(load("german-latin1.csv"))).toThrow(
+      /not text in utf-8; pass the encoding: \{ encoding: "latin1" \}/,
+    );
   });
   test("runs of blanks, a tab and quotes, no header", () => {
     const table = readCsv(load("cars.data"));
@@ -148,8 +249,10 @@ describe("readCsv", () => {
     expect(table.length).toBe(length);
   });
   test("ragged rows", () => {
-    const text = 'a,b\n1,2\n3\n4,5,6\n7,8\n';
-    expect(() => readCsv(text)).toThrow(/^readCsv: line 3 has 1 cells instead of 2 \(and 1 more lines\); .*ragged: "skip"/);
+    const text = "a,b\n1,2\n3\n4,5,6\n7,8\n";
+    expect(() => readCsv(text)).toThrow(
+      /^readCsv: line 3 has 1 cells instead of 2 \(and 1 more lines\); .*ragged: "skip"/,
+    );
     const table = readCsv(text, { ragged: "skip" });
     expect([...table.numbers("a")]).toEqual([1, 7]);
     expect(table.skippedLines).toEqual([3, 4]);
@@ -170,24 +273,54 @@ describe("readCsv", () => {
     expect(table.column("a").type).toBe("category");
     expect(table.column("b").cells).toEqual(["x", null, "y"]);
   });
+  test.each([
+    ["2021-03-01", "date"],
+    ["2021/3/1", "date"],
+    ["1.3.2021", "date"],
+    ["03/01/21", "date"],
+    ["2021-03-01T12:30:05.25Z", "date"],
+    ["2021-03-01 7:05+01:00", "date"],
+    ["2021-03", "text"],
+    ["12:30", "text"],
+    ["2021-03-01x", "text"],
+  ])("a column of values such as %s is a %s", (value, type) => {
+    const [other, third] = [value.replace("1", "2"), value.replace("2", "1")];
+    expect(readCsv(`v;w\n${value};1\n${other};2\n${third};3\n`).column("v").type).toBe(type);
+  });
   test("counting columns are ids from 20 rows on", () => {
-    const rows = (n: number): string => `n,v\n${Array.from({ length: n }, (_, i) => `${i + 5},${(i * i) % 7}.5`).join("\n")}`;
+    const rows = (n: number): string =>
+      `n,v\n${Array.from({ length: n }, (_, i) => `${i + 5},${(i * i) % 7}.5`).join("\n")}`;
     expect(readCsv(rows(19)).column("n").type).toBe("number");
     expect(readCsv(rows(20)).column("n").type).toBe("id");
   });
 });
 
 describe("features", () => {
-  const train = readCsv("size,color,wood,label\n1,red,no,cat\n2,blue,yes,dog\n,red,yes,cat\n6,,no,dog\n4,green,yes,cat\n5,red,no,dog\n");
+  const train = readCsv(
+    "size,color,wood,label\n1,red,no,cat\n2,blue,yes,dog\n,red,yes,cat\n6,,no,dog\n4,green,yes,cat\n5,red,no,dog\n",
+  );
   const features = fitFeatures(train, { target: "label" });
 
   test("numbers: median, indicator, moments of the filled column", () => {
     const { data, shape, names } = features.transform(train);
-    expect(names).toEqual(["size", "size is missing", "color=blue", "color=green", "color=red", "color is missing", "color is unknown", "wood=yes", "wood is unknown"]);
+    expect(names).toEqual([
+      "size",
+      "size is missing",
+      "color=blue",
+      "color=green",
+      "color=red",
+      "color is missing",
+      "color is unknown",
+      "wood=yes",
+      "wood is unknown",
+    ]);
     expect(shape).toEqual([6, 9]);
-    const column = (name: string): number[] => Array.from({ length: 6 }, (_, row) => data[row * 9 + names.indexOf(name)]!);
+    const column = (name: string): number[] =>
+      Array.from({ length: 6 }, (_, row) => data[row * 9 + names.indexOf(name)]!);
     // Values 1, 2, 4 (the median of 1 2 4 5 6), 6, 4, 5: mean 11/3, variance 98/6 - 121/9 = 26/9.
-    [1, 2, 4, 6, 4, 5].forEach((value, row) => expect(column("size")[row]).toBeCloseTo((value - 11 / 3) / Math.sqrt(26 / 9), 6));
+    [1, 2, 4, 6, 4, 5].forEach((value, row) =>
+      expect(column("size")[row]).toBeCloseTo((value - 11 / 3) / Math.sqrt(26 / 9), 6),
+    );
     expect(column("size is missing")).toEqual([0, 0, 1, 0, 0, 0]);
     expect(column("color=red")).toEqual([1, 0, 1, 0, 0, 1]);
     expect(column("color is missing")).toEqual([0, 0, 0, 1, 0, 0]);
@@ -205,12 +338,16 @@ describe("features", () => {
     ];
     rows.flat().forEach((value, i) => expect(data[i]).toBeCloseTo(value, 6));
     expect(() => features.transform(readCsv("color,wood\nred,yes\nblue,no\n"))).toThrow(/no column "size"/);
-    expect(() => features.transform(readCsv("size,color,wood\nlarge,red,yes\n", { header: true }))).toThrow(/column size has "large" at row 0/);
+    expect(() => features.transform(readCsv("size,color,wood\nlarge,red,yes\n", { header: true }))).toThrow(
+      /column size has "large" at row 0/,
+    );
   });
   test("a category of numbers is matched by its text, whatever the new table takes it for", () => {
     const fitted = fitFeatures(readCsv("a,b\n1,3\n2,4\n10,9\n1,2\n2,7\n10,1\n", { types: { a: "category" } }));
     expect(fitted.names.slice(0, 4)).toEqual(["a=1", "a=2", "a=10", "a is unknown"]);
-    expect([...fitted.transform(readCsv("a,b\n10,3\n3,4\n2,5\n")).data.filter((_, i) => i % 5 < 4)]).toEqual([0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0]);
+    expect([...fitted.transform(readCsv("a,b\n10,3\n3,4\n2,5\n")).data.filter((_, i) => i % 5 < 4)]).toEqual([
+      0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0,
+    ]);
   });
   test("scaling", () => {
     const table = readCsv("a,b\n2,7\n4,7\n10,7\n", { types: { b: "number" } });
@@ -227,7 +364,9 @@ describe("features", () => {
     expect(data.field("y").shape).toEqual([6]);
     const other = readCsv("size,color,wood,label\n1,red,no,cow\n2,red,yes,\n");
     expect(() => features.encodeTarget(other)).toThrow(/missing at row 1; table.dropMissing\("label"\)/);
-    expect(() => features.encodeTarget(other.subset([0]))).toThrow(/class "cow" at row 0 was not seen .*classes are cat, dog/);
+    expect(() => features.encodeTarget(other.subset([0]))).toThrow(
+      /class "cow" at row 0 was not seen .*classes are cat, dog/,
+    );
     expect(() => features.decodeTarget([2])).toThrow(/class 2 at row 0 is not below 2/);
   });
   test("regression is standardized and comes back", () => {
@@ -237,7 +376,9 @@ describe("features", () => {
     const y = fitted.encodeTarget(table);
     expect(Array.from(y).reduce((sum, value) => sum + value, 0)).toBeCloseTo(0, 5);
     expect(Array.from(y).reduce((sum, value) => sum + value * value, 0)).toBeCloseTo(4, 5);
-    [10.5, 20, 41, 39.5].forEach((value, row) => expect((fitted.decodeTarget(y) as Float64Array)[row]).toBeCloseTo(value, 5));
+    [10.5, 20, 41, 39.5].forEach((value, row) =>
+      expect((fitted.decodeTarget(y) as Float64Array)[row]).toBeCloseTo(value, 5),
+    );
     expect(fitted.dataset(table).field("y").shape).toEqual([4, 1]);
   });
   test.each([

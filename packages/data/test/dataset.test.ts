@@ -1,19 +1,39 @@
 import { Tensor, key } from "@dormouse/tensor";
-import { HostStorage } from "@dormouse/tensor/graph";
+import type { HostStorage } from "@dormouse/tensor/graph";
 import { describe, expect, test } from "vitest";
 import { type FieldInput, type Source, dataset, loader } from "../src/index.ts";
 import { tensorOf } from "../src/host.ts";
 
 /** Values of a tensor that has not been on a device. */
 const valuesOf = (tensor: Tensor): number[] => [...(tensor.storage as HostStorage).data];
-const counting = (n: number) => dataset({ x: { data: Float32Array.from({ length: n * 3 }, (_, i) => i), shape: [n, 3] }, y: Int32Array.from({ length: n }, (_, i) => 100 + i) });
+const counting = (n: number) =>
+  dataset({
+    x: { data: Float32Array.from({ length: n * 3 }, (_, i) => i), shape: [n, 3] },
+    y: Int32Array.from({ length: n }, (_, i) => 100 + i),
+  });
 
 describe("fields", () => {
   test.each<[string, FieldInput, string, number[], number[]]>([
-    ["nested numbers", [[1, 2], [3, 4], [5, 6]], "float32", [3, 2], [1, 2, 3, 4, 5, 6]],
+    [
+      "nested numbers",
+      [
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ],
+      "float32",
+      [3, 2],
+      [1, 2, 3, 4, 5, 6],
+    ],
     ["plain numbers", [1.5, -2], "float32", [2], [1.5, -2]],
     ["booleans", [true, false, true], "bool", [3], [1, 0, 1]],
-    ["bytes with a shape", { data: new Uint8Array(12).fill(255), shape: [3, 2, 2] }, "uint8", [3, 2, 2], new Array<number>(12).fill(255)],
+    [
+      "bytes with a shape",
+      { data: new Uint8Array(12).fill(255), shape: [3, 2, 2] },
+      "uint8",
+      [3, 2, 2],
+      new Array<number>(12).fill(255),
+    ],
     ["float64", Float64Array.of(0.1), "float64", [1], [0.1]],
     ["int64 becomes int32", BigInt64Array.of(-5n, 2147483647n), "int32", [2], [-5, 2147483647]],
     ["int16 becomes int32", Int16Array.of(-3), "int32", [1], [-3]],
@@ -28,14 +48,22 @@ describe("fields", () => {
   });
 
   test.each<[string, Record<string, FieldInput>, RegExp]>([
-    ["NaN", { x: { data: Float32Array.from({ length: 24 }, (_, i) => (i === 22 ? NaN : i)), shape: [8, 3] } }, /^data: NaN in field x at row 7; .*check: "none"/],
+    [
+      "NaN",
+      { x: { data: Float32Array.from({ length: 24 }, (_, i) => (i === 22 ? NaN : i)), shape: [8, 3] } },
+      /^data: NaN in field x at row 7; .*check: "none"/,
+    ],
     ["infinity", { y: [0, -Infinity] }, /^data: -Infinity in field y at row 1;/],
     ["lengths", { x: [[1], [2]], y: [1, 2, 3] }, /field x has 2 examples and field y has 3/],
     ["ragged", { x: [[1, 2], [3]] }, /field x is ragged: row 1 has 1 where 2 stood/],
     ["text", { x: [["a"]] as unknown as FieldInput }, /field x has "a" at row 0/],
     ["shape", { x: { data: new Float32Array(7), shape: [2, 3] } }, /7 values, shape \[2, 3\] holds 6/],
     ["scalar shape", { x: { data: new Float32Array(1), shape: [] } }, /first axis counts the examples/],
-    ["int64 out of range", { y: BigInt64Array.of(1n, 2n ** 40n) }, /value 1099511627776 at position 1, which int32 cannot hold/],
+    [
+      "int64 out of range",
+      { y: BigInt64Array.of(1n, 2n ** 40n) },
+      /value 1099511627776 at position 1, which int32 cannot hold/,
+    ],
     ["fraction as integer", { y: { data: [0.5], dtype: "int32" } }, /value 0.5 at position 0/],
     ["no fields", {}, /at least one field/],
     ["reserved name", { indices: [1] }, /cannot be named indices/],
@@ -67,7 +95,10 @@ describe("dataset", () => {
   test("map runs once for each batch, on tensors, in order", () => {
     const sizes: number[] = [];
     const mapped = counting(5)
-      .map(({ x, y }) => { sizes.push(x.shape[0]!); return { input: x, y }; })
+      .map(({ x, y }) => {
+        sizes.push(x.shape[0]!);
+        return { input: x, y };
+      })
       .map(({ input, y }) => ({ pair: [input, y] as const }));
     const batches = [...loader(mapped, { batch: 2 })];
     expect(sizes).toEqual([2, 2, 1]);
@@ -77,7 +108,14 @@ describe("dataset", () => {
 
 describe("loader", () => {
   test.each([
-    [1, 1], [1, 7], [7, 7], [8, 7], [13, 4], [97, 32], [128, 128], [129, 128],
+    [1, 1],
+    [1, 7],
+    [7, 7],
+    [8, 7],
+    [13, 4],
+    [97, 32],
+    [128, 128],
+    [129, 128],
   ])("%i examples in batches of %i: every one once, ceil(n / r) batches", (n, batch) => {
     for (const shuffle of [undefined, 3]) {
       const loaded = loader(counting(n), { batch, ...(shuffle !== undefined && { shuffle }) });
@@ -88,7 +126,11 @@ describe("loader", () => {
       expect([...labels].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => 100 + i));
       for (const { x, y, indices } of batches) {
         expect(x.shape).toEqual([indices.length, 3]);
-        expect(valuesOf(x).filter((_, i) => i % 3 === 0).map((value) => value / 3 + 100)).toEqual(valuesOf(y));
+        expect(
+          valuesOf(x)
+            .filter((_, i) => i % 3 === 0)
+            .map((value) => value / 3 + 100),
+        ).toEqual(valuesOf(y));
         expect([...indices].map((index) => index + 100)).toEqual(valuesOf(y));
       }
       const dropped = [...loader(counting(n), { batch, dropLast: true })];
@@ -96,7 +138,8 @@ describe("loader", () => {
     }
   });
 
-  const order = (data: Iterable<{ indices: Uint32Array }>): number[] => [...data].flatMap(({ indices }) => [...indices]);
+  const order = (data: Iterable<{ indices: Uint32Array }>): number[] =>
+    [...data].flatMap(({ indices }) => [...indices]);
   test("the order is a function of seed and epoch", () => {
     const make = (options: object) => loader(counting(50), { batch: 8, ...options });
     const walking = make({ shuffle: 1 });
@@ -111,7 +154,9 @@ describe("loader", () => {
   });
   test("a key shuffles as its seed does, by both its words", () => {
     for (const seed of [0, 7, -1, 2 ** 40 + 3]) {
-      expect(order(loader(counting(40), { shuffle: key(seed) }))).toEqual(order(loader(counting(40), { shuffle: seed })));
+      expect(order(loader(counting(40), { shuffle: key(seed) }))).toEqual(
+        order(loader(counting(40), { shuffle: seed })),
+      );
     }
     const words = (...values: number[]) => tensorOf({ data: Uint32Array.from(values), shape: [2], dtype: "uint32" });
     const of = (...values: number[]) => order(loader(counting(40), { shuffle: words(...values) }));
@@ -141,12 +186,18 @@ describe("loader", () => {
   test("leaving the loop early makes no more batches", async () => {
     let made = 0;
     const source: Source<object> = { length: 10, batch: async () => (made++, {}) };
-    for await (const _ of loader(source, { batch: 1, prefetch: 4 })) break;
+    for await (const { indices } of loader(source, { batch: 1, prefetch: 4 })) if (indices[0] === 0) break;
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(made).toBe(1);
   });
   test("a failing source fails where its batch is asked for", async () => {
-    const source: Source<object> = { length: 3, batch: async ([row]) => { if (row === 1) throw new Error("disk"); return {}; } };
+    const source: Source<object> = {
+      length: 3,
+      batch: async ([row]) => {
+        if (row === 1) throw new Error("disk");
+        return {};
+      },
+    };
     const walk = loader(source, { batch: 1, prefetch: 2 })[Symbol.asyncIterator]();
     await walk.next();
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -160,8 +211,12 @@ describe("loader", () => {
   });
   test.each([
     [{ batch: 0 }, /loader: batch 0 is not a whole number from 1/],
-    [{ batch: -3 }, /batch -3/], [{ batch: 1.5 }, /batch 1.5/], [{ batch: NaN }, /batch NaN/],
-    [{ shuffle: 0.5 }, /shuffle 0.5/], [{ epoch: -1 }, /epoch -1/], [{ prefetch: -1 }, /prefetch -1/],
+    [{ batch: -3 }, /batch -3/],
+    [{ batch: 1.5 }, /batch 1.5/],
+    [{ batch: NaN }, /batch NaN/],
+    [{ shuffle: 0.5 }, /shuffle 0.5/],
+    [{ epoch: -1 }, /epoch -1/],
+    [{ prefetch: -1 }, /prefetch -1/],
   ])("%o is an error", (options, message) => {
     expect(() => loader(counting(3), options)).toThrow(message);
   });

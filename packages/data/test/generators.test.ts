@@ -1,18 +1,37 @@
 import { describe, expect, test } from "vitest";
-import { type Gate, blobs, circles, digits, gate, linearSamples, moons, polynomialSamples, sineSamples, spirals } from "../src/index.ts";
+import {
+  type Gate,
+  blobs,
+  circles,
+  digits,
+  gate,
+  linearSamples,
+  moons,
+  polynomialSamples,
+  sineSamples,
+  spirals,
+} from "../src/index.ts";
 
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 describe("points", () => {
   test.each<[Gate, number[]]>([
-    ["and", [0, 0, 0, 1]], ["or", [0, 1, 1, 1]], ["xor", [0, 1, 1, 0]], ["nand", [1, 1, 1, 0]], ["nor", [1, 0, 0, 0]], ["xnor", [1, 0, 0, 1]],
+    ["and", [0, 0, 0, 1]],
+    ["or", [0, 1, 1, 1]],
+    ["xor", [0, 1, 1, 0]],
+    ["nand", [1, 1, 1, 0]],
+    ["nor", [1, 0, 0, 0]],
+    ["xnor", [1, 0, 0, 1]],
   ])("%s", (name, outputs) => {
     expect([...gate(name).field("x").data]).toEqual([0, 0, 0, 1, 1, 0, 1, 1]);
     expect([...gate(name).field("y").data]).toEqual(outputs);
     expect(gate(name, { count: 7 }).length).toBe(7);
   });
   test.each([
-    ["moons", moons, 2], ["circles", circles, 2], ["spirals", spirals, 2], ["blobs", blobs, 3],
+    ["moons", moons, 2],
+    ["circles", circles, 2],
+    ["spirals", spirals, 2],
+    ["blobs", blobs, 3],
   ] as const)("%s: seeded, balanced, and any count", (_, make, classes) => {
     for (const count of [0, 1, 2, 97]) {
       const data = make({ count, seed: 3 });
@@ -42,7 +61,14 @@ describe("points", () => {
     }
   });
   test("blobs surround their centers", () => {
-    const data = blobs({ count: 4000, centers: [[0, 0, 10], [5, -5, 0]], noise: 2 });
+    const data = blobs({
+      count: 4000,
+      centers: [
+        [0, 0, 10],
+        [5, -5, 0],
+      ],
+      noise: 2,
+    });
     const { data: x } = data.field("x");
     const coordinates = Array.from({ length: 2000 }, (_, i) => x[(2 * i + 1) * 3 + 1]!);
     expect(Math.abs(mean(coordinates) + 5)).toBeLessThan((5 * 2) / Math.sqrt(2000));
@@ -54,7 +80,11 @@ describe("samples", () => {
   test.each([
     ["linearSamples", linearSamples({ noise: 0, weights: [3], bias: -1 }), (x: number) => 3 * x - 1],
     ["sineSamples", sineSamples({ noise: 0, frequency: 2, range: [0, 1] }), (x: number) => Math.sin(4 * Math.PI * x)],
-    ["polynomialSamples", polynomialSamples({ noise: 0, coefficients: [1, 2, 3] }), (x: number) => 1 + 2 * x + 3 * x * x],
+    [
+      "polynomialSamples",
+      polynomialSamples({ noise: 0, coefficients: [1, 2, 3] }),
+      (x: number) => 1 + 2 * x + 3 * x * x,
+    ],
   ])("%s follows its function", (_, data, f) => {
     const [x, y] = [data.field("x"), data.field("y")];
     expect(x.shape).toEqual([100, 1]);
@@ -63,7 +93,9 @@ describe("samples", () => {
   });
   test("noise has the standard deviation asked for", () => {
     const data = linearSamples({ count: 10_000, noise: 0.5, weights: [0, 0], bias: 0 });
-    expect(Math.abs(mean([...data.field("y").data].map((y) => y * y)) - 0.25)).toBeLessThan(5 * 0.25 * Math.sqrt(2 / 10_000));
+    expect(Math.abs(mean([...data.field("y").data].map((y) => y * y)) - 0.25)).toBeLessThan(
+      5 * 0.25 * Math.sqrt(2 / 10_000),
+    );
   });
 });
 

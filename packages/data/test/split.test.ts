@@ -39,7 +39,9 @@ describe("random", () => {
   });
   test("streams differ by name and by order of names, below has its bounds", () => {
     const first = (...names: number[]): number => new Random(...names).bits();
-    expect(new Set([first(), first(0), first(1), first(0, 0), first(0, 1), first(1, 0), first(2 ** 32), first(-1)]).size).toBe(8);
+    expect(
+      new Set([first(), first(0), first(1), first(0, 0), first(0, 1), first(1, 0), first(2 ** 32), first(-1)]).size,
+    ).toBe(8);
     const random = new Random(3);
     expect(new Set(range(1000).map(() => random.below(7)))).toEqual(new Set(range(7)));
     expect(() => new Random(0.5)).toThrow(/seed 0.5 is not a whole number/);
@@ -47,7 +49,13 @@ describe("random", () => {
 });
 
 describe("splitIndices", () => {
-  test.each([[5, 1], [10, 2], [97, 19], [150, 30], [1000, 200]])("%i rows leave %i for the test", (n, expected) => {
+  test.each([
+    [5, 1],
+    [10, 2],
+    [97, 19],
+    [150, 30],
+    [1000, 200],
+  ])("%i rows leave %i for the test", (n, expected) => {
     const { train, test } = splitIndices(n);
     expect(test.length).toBe(expected);
     expect(sorted([...train, ...test])).toEqual(range(n));
@@ -64,7 +72,11 @@ describe("splitIndices", () => {
     const labels = range(503).map((i) => (i % 10 < 6 ? "a" : i % 10 < 9 ? "b" : "c"));
     const parts = splitIndices(503, { fractions: { validation: 0.15, test: 0.25 }, stratify: labels, seed: 4 });
     const whole = count(labels);
-    for (const [name, share] of [["train", 0.6], ["validation", 0.15], ["test", 0.25]] as const) {
+    for (const [name, share] of [
+      ["train", 0.6],
+      ["validation", 0.15],
+      ["test", 0.25],
+    ] as const) {
       const seen = count([...parts[name]].map((row) => labels[row]));
       for (const [label, total] of whole) expect(Math.abs(seen.get(label)! - share * total)).toBeLessThan(2);
     }
@@ -79,7 +91,9 @@ describe("splitIndices", () => {
   test("time: everything in the test is later", () => {
     const time = range(20).map((i) => (i * 7) % 20);
     const { train, test } = splitIndices(20, { fractions: { test: 0.25 }, time });
-    expect(Math.max(...[...train].map((row) => time[row]!))).toBeLessThan(Math.min(...[...test].map((row) => time[row]!)));
+    expect(Math.max(...[...train].map((row) => time[row]!))).toBeLessThan(
+      Math.min(...[...test].map((row) => time[row]!)),
+    );
     expect(test.length).toBe(5);
   });
   test.each([
@@ -96,19 +110,35 @@ describe("splitIndices", () => {
   test("datasets are split by the name of a field", () => {
     const data = dataset({ x: range(30), y: Int32Array.from(range(30), (i) => i % 3) });
     const { train, test } = splitDataset(data, { fractions: { test: 0.5 }, stratify: "y" });
-    expect(count(test.field("y").data)).toEqual(new Map([[0, 5], [1, 5], [2, 5]]));
+    expect(count(test.field("y").data)).toEqual(
+      new Map([
+        [0, 5],
+        [1, 5],
+        [2, 5],
+      ]),
+    );
     expect(sorted([...train.field("x").data, ...test.field("x").data])).toEqual(range(30));
   });
 });
 
 describe("kFold", () => {
-  test.each([[5, 5], [10, 3], [101, 7]])("%i rows in %i folds: each row tests once", (n, folds) => {
+  test.each([
+    [5, 5],
+    [10, 3],
+    [101, 7],
+  ])("%i rows in %i folds: each row tests once", (n, folds) => {
     const turns = kFold(n, { folds, seed: 2 });
     expect(turns.length).toBe(folds);
     expect(sorted(turns.flatMap(({ test }) => [...test]))).toEqual(range(n));
     for (const { train, test } of turns) {
       expect(sorted([...train, ...test])).toEqual(range(n));
       expect([Math.floor(n / folds), Math.ceil(n / folds)]).toContain(test.length);
+    }
+  });
+  test("stratified: every fold has its share of each label", () => {
+    const labels = range(60).map((i) => (i % 6 === 0 ? "rare" : "usual"));
+    for (const { test } of kFold(60, { folds: 5, stratify: labels })) {
+      expect(count([...test].map((row) => labels[row]))).toEqual(new Map([["rare", 2], ["usual", 10]]));
     }
   });
   test("errors", () => {

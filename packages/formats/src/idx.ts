@@ -3,12 +3,29 @@
  * then the values in row-major, big-endian order. Compressed files go through `gunzip` first.
  * Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", file format section.
  */
-import { type Bytes, type ElementCode, type ShapedArray, bytesOf, checkCount, codeOf, countOf, decodeElements, elements } from "./array.ts";
+import {
+  type Bytes,
+  type ElementCode,
+  type ShapedArray,
+  bytesOf,
+  checkCount,
+  codeOf,
+  countOf,
+  decodeElements,
+  elements,
+} from "./array.ts";
 import { isGzip } from "./compression.ts";
 import { swapBytes } from "./endian.ts";
 import { FormatError } from "./errors.ts";
 
-const codes: Record<number, ElementCode> = { 0x08: "u8", 0x09: "i8", 0x0b: "i16", 0x0c: "i32", 0x0d: "f32", 0x0e: "f64" };
+const codes: Record<number, ElementCode> = {
+  0x08: "u8",
+  0x09: "i8",
+  0x0b: "i16",
+  0x0c: "i32",
+  0x0d: "f32",
+  0x0e: "f64",
+};
 
 /**
  * Reads an IDX file: images come as a `Uint8Array` of shape [count, rows, columns], labels as [count].

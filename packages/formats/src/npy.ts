@@ -3,7 +3,18 @@
  * versions 1 to 3, both byte orders and both storage orders; refuses types that are not numbers.
  * Source: NumPy Enhancement Proposal 1 and the `numpy.lib.format` documentation.
  */
-import { type Bytes, type ElementCode, type NumberArray, type ShapedArray, bytesOf, checkCount, codeOf, countOf, decodeElements, elements } from "./array.ts";
+import {
+  type Bytes,
+  type ElementCode,
+  type NumberArray,
+  type ShapedArray,
+  bytesOf,
+  checkCount,
+  codeOf,
+  countOf,
+  decodeElements,
+  elements,
+} from "./array.ts";
 import { swapBytes } from "./endian.ts";
 import { FormatError } from "./errors.ts";
 
@@ -11,9 +22,17 @@ const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 
 /** Element codes by the part of `descr` after the byte order. */
 const codes: Readonly<Record<string, ElementCode>> = {
-  f2: "f16", f4: "f32", f8: "f64",
-  i1: "i8", i2: "i16", i4: "i32", i8: "i64",
-  u1: "u8", u2: "u16", u4: "u32", u8: "u64",
+  f2: "f16",
+  f4: "f32",
+  f8: "f64",
+  i1: "i8",
+  i2: "i16",
+  i4: "i32",
+  i8: "i64",
+  u1: "u8",
+  u2: "u16",
+  u4: "u32",
+  u8: "u64",
   b1: "bool",
 };
 
@@ -105,7 +124,8 @@ function headerText(op: string, source: Uint8Array): { text: string; start: numb
 }
 
 function parseHeader(op: string, text: string): { descr: string; fortran: boolean; shape: number[] } {
-  const wrong = (problem: string, hint: string): FormatError => new FormatError(op, problem, { received: text.trim(), hint });
+  const wrong = (problem: string, hint: string): FormatError =>
+    new FormatError(op, problem, { received: text.trim(), hint });
   const fortran = /'fortran_order'\s*:\s*(True|False)\s*[,}]/.exec(text)?.[1];
   // Files of Python 2 write long integers as 3L.
   const tuple = /'shape'\s*:\s*\(((?:\s*\d+L?\s*,?)*)\)\s*[,}]/.exec(text)?.[1];
@@ -122,9 +142,15 @@ function parseHeader(op: string, text: string): { descr: string; fortran: boolea
   }
   const native = /^[|<>]/.test(descr) ? descr : `<${descr.replace(/^=/, "")}`;
   if (!(native.slice(1) in codes)) {
-    throw wrong(`type ${JSON.stringify(descr)} is not a number that can be read`, `use one of ${Object.keys(codes).join(", ")}`);
+    throw wrong(
+      `type ${JSON.stringify(descr)} is not a number that can be read`,
+      `use one of ${Object.keys(codes).join(", ")}`,
+    );
   }
-  const shape = tuple.split(",").filter((part) => part.trim() !== "").map((part) => Number.parseInt(part, 10));
+  const shape = tuple
+    .split(",")
+    .filter((part) => part.trim() !== "")
+    .map((part) => Number.parseInt(part, 10));
   return { descr: native, fortran: fortran === "True", shape };
 }
 

@@ -57,7 +57,18 @@ export async function writeNpz(
     const content = writeNpy(array);
     const packed = options.compress ? await deflateRaw("writeNpz", content) : content;
     const name = new TextEncoder().encode(`${key}.npy`);
-    const fields = [20, 0x0800, options.compress ? 8 : 0, 0, 0x21, crc32(content), packed.length, content.length, name.length, 0];
+    const fields = [
+      20,
+      0x0800,
+      options.compress ? 8 : 0,
+      0,
+      0x21,
+      crc32(content),
+      packed.length,
+      content.length,
+      name.length,
+      0,
+    ];
     const local = record("IHHHHHIIIHH", [localSignature, ...fields], name);
     central.push(record("IHHHHHHIIIHHHHHII", [centralSignature, 20, ...fields, 0, 0, 0, 0, offset], name));
     parts.push(local, packed);
@@ -82,12 +93,14 @@ function* directory(source: Uint8Array, view: DataView): Generator<Member> {
   let at = view.getUint32(end + 16, true);
   if ((count === 0xffff || at === 0xffffffff) && end >= 20 && view.getUint32(end - 20, true) === locator64Signature) {
     const end64 = Number(view.getBigUint64(end - 12, true));
-    if (end64 + 56 > end || view.getUint32(end64, true) !== end64Signature) throw damaged("the 64-bit end record is missing");
+    if (end64 + 56 > end || view.getUint32(end64, true) !== end64Signature)
+      throw damaged("the 64-bit end record is missing");
     count = Number(view.getBigUint64(end64 + 32, true));
     at = Number(view.getBigUint64(end64 + 48, true));
   }
   for (let i = 0; i < count; i++) {
-    if (at + 46 > end || view.getUint32(at, true) !== centralSignature) throw damaged(`directory entry ${i} is missing`);
+    if (at + 46 > end || view.getUint32(at, true) !== centralSignature)
+      throw damaged(`directory entry ${i} is missing`);
     const nameLength = view.getUint16(at + 28, true);
     const extraLength = view.getUint16(at + 30, true);
     const next = at + 46 + nameLength + extraLength + view.getUint16(at + 32, true);
@@ -103,7 +116,14 @@ function* directory(source: Uint8Array, view: DataView): Generator<Member> {
     const size = field(24);
     const packed = field(20);
     const offset = field(42);
-    yield { name, method: view.getUint16(at + 10, true), checksum: view.getUint32(at + 16, true), packed, size, offset };
+    yield {
+      name,
+      method: view.getUint16(at + 10, true),
+      checksum: view.getUint32(at + 16, true),
+      packed,
+      size,
+      offset,
+    };
     at = next;
   }
 }
@@ -141,7 +161,8 @@ async function unpack(source: Uint8Array, view: DataView, member: Member): Promi
   return content;
 }
 
-const damaged = (problem: string, hint = "the file is damaged"): FormatError => new FormatError("readNpz", problem, { hint });
+const damaged = (problem: string, hint = "the file is damaged"): FormatError =>
+  new FormatError("readNpz", problem, { hint });
 
 /** Packs numbers little-endian (`H` 16 bits, `I` 32 bits), then `name`. */
 function record(layout: string, values: readonly number[], name: Uint8Array = new Uint8Array(0)): Uint8Array {

@@ -4,14 +4,37 @@
  * damaged or hostile file costs no memory. Nothing is ever executed.
  * Source: the format section of the safetensors README.
  */
-import { type Bytes, type ElementCode, type ShapedArray, bytesOf, checkCount, codeOf, countOf, decodeElements, elements, encodeElements } from "./array.ts";
+import {
+  type Bytes,
+  type ElementCode,
+  type ShapedArray,
+  bytesOf,
+  checkCount,
+  codeOf,
+  countOf,
+  decodeElements,
+  elements,
+  encodeElements,
+} from "./array.ts";
 import { FormatError } from "./errors.ts";
 import { repeatedKey } from "./json-keys.ts";
 
 const codes = {
-  F64: "f64", F32: "f32", F16: "f16", BF16: "bf16", F8_E5M2: "f8e5m2", F8_E4M3: "f8e4m3",
-  I64: "i64", I32: "i32", I16: "i16", I8: "i8",
-  U64: "u64", U32: "u32", U16: "u16", U8: "u8", BOOL: "bool",
+  F64: "f64",
+  F32: "f32",
+  F16: "f16",
+  BF16: "bf16",
+  F8_E5M2: "f8e5m2",
+  F8_E4M3: "f8e4m3",
+  I64: "i64",
+  I32: "i32",
+  I16: "i16",
+  I8: "i8",
+  U64: "u64",
+  U32: "u32",
+  U16: "u16",
+  U8: "u8",
+  BOOL: "bool",
 } as const satisfies Record<string, ElementCode>;
 
 /** Element types of the format. */
@@ -84,7 +107,8 @@ export function writeSafetensors(
   const op = "writeSafetensors";
   const entries = (tensors instanceof Map ? [...tensors] : Object.entries(tensors)) as [string, SafeTensorInput][];
   const parts = entries.map(([name, tensor]) => {
-    if (name === metadataKey) throw new FormatError(op, `a tensor cannot be named ${metadataKey}`, { hint: "rename it" });
+    if (name === metadataKey)
+      throw new FormatError(op, `a tensor cannot be named ${metadataKey}`, { hint: "rename it" });
     const where = `${op}: tensor ${JSON.stringify(name)}`;
     checkCount(where, tensor);
     const dtype = tensor.dtype ?? dtypeOf(codeOf(where, tensor.data));
@@ -129,14 +153,23 @@ interface Entry {
 }
 
 function parseHeader(source: Uint8Array): { header: Record<string, unknown>; start: number } {
-  if (source.length < 8) throw damaged(`${source.length} bytes are too few for a header length of 8 bytes`, 8, source.length);
+  if (source.length < 8)
+    throw damaged(`${source.length} bytes are too few for a header length of 8 bytes`, 8, source.length);
   const declared = new DataView(source.buffer, source.byteOffset, source.byteLength).getBigUint64(0, true);
   if (declared > headerLimit) {
-    throw damaged(`a header of ${declared} bytes is declared, at most ${headerLimit} are accepted`, headerLimit, declared);
+    throw damaged(
+      `a header of ${declared} bytes is declared, at most ${headerLimit} are accepted`,
+      headerLimit,
+      declared,
+    );
   }
   const start = 8 + Number(declared);
   if (start > source.length) {
-    throw damaged(`the header needs ${declared} bytes, ${source.length - 8} are there`, Number(declared), source.length - 8);
+    throw damaged(
+      `the header needs ${declared} bytes, ${source.length - 8} are there`,
+      Number(declared),
+      source.length - 8,
+    );
   }
   let header: unknown;
   let text: string;
@@ -164,7 +197,11 @@ function checkEntry(name: string, value: unknown): Entry {
     });
   }
   if (!Array.isArray(shape)) throw damaged(`${what} has no shape`);
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every((offset) => Number.isSafeInteger(offset) && offset >= 0)) {
+  if (
+    !Array.isArray(offsets) ||
+    offsets.length !== 2 ||
+    !offsets.every((offset) => Number.isSafeInteger(offset) && offset >= 0)
+  ) {
     throw damaged(`${what} has the data offsets ${JSON.stringify(offsets)} instead of two whole numbers`);
   }
   const [begin, end] = offsets as [number, number];
@@ -172,7 +209,11 @@ function checkEntry(name: string, value: unknown): Entry {
   const count = countOf(`readSafetensors: ${what}`, shape);
   const bytes = count * elements[codes[known]].bytes;
   if (end - begin !== bytes) {
-    throw damaged(`${what} is ${dtype} of shape ${JSON.stringify(shape)} (${bytes} bytes), its offsets ${begin} to ${end} span ${end - begin}`, bytes, end - begin);
+    throw damaged(
+      `${what} is ${dtype} of shape ${JSON.stringify(shape)} (${bytes} bytes), its offsets ${begin} to ${end} span ${end - begin}`,
+      bytes,
+      end - begin,
+    );
   }
   return { name, dtype: known, shape: shape as number[], count, begin, end };
 }
@@ -202,4 +243,3 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 const damaged = (problem: string, expected?: unknown, received?: unknown): FormatError =>
   new FormatError("readSafetensors", problem, { expected, received, hint: "the file is damaged or not safetensors" });
-

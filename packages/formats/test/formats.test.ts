@@ -1,6 +1,18 @@
 import { describe, expect, test } from "vitest";
 import {
-  FormatError, type NumberArray, gunzip, gzip, isGzip, readIdx, readNpy, readNpz, readSafetensors, writeIdx, writeNpy, writeNpz, writeSafetensors,
+  FormatError,
+  type NumberArray,
+  gunzip,
+  gzip,
+  isGzip,
+  readIdx,
+  readNpy,
+  readNpz,
+  readSafetensors,
+  writeIdx,
+  writeNpy,
+  writeNpz,
+  writeSafetensors,
 } from "../src/index.ts";
 import { crc32 } from "../src/npz.ts";
 import { decodeSmallFloats, encodeSmallFloats } from "../src/small-float.ts";
@@ -55,7 +67,9 @@ describe("idx", () => {
   });
   test("refuses what the format cannot hold", () => {
     expect(() => writeIdx({ data: new BigInt64Array(1), shape: [1] })).toThrow(/IDX cannot hold BigInt64Array/);
-    expect(() => writeIdx({ data: new Uint8Array(5), shape: [2, 3] })).toThrow(/5 values do not fill shape \[2,3\] of 6/);
+    expect(() => writeIdx({ data: new Uint8Array(5), shape: [2, 3] })).toThrow(
+      /5 values do not fill shape \[2,3\] of 6/,
+    );
   });
 });
 
@@ -80,7 +94,10 @@ describe("small floats", () => {
     ["E5M2", e5m2, 256],
     ["E4M3", e4m3, 256],
   ])("%s: every pattern survives decoding and encoding", (_, format, count) => {
-    const bits = count === 256 ? Uint8Array.from({ length: count }, (_, i) => i) : Uint16Array.from({ length: count }, (_, i) => i);
+    const bits =
+      count === 256
+        ? Uint8Array.from({ length: count }, (_, i) => i)
+        : Uint16Array.from({ length: count }, (_, i) => i);
     const values = decodeSmallFloats(bits, format);
     const again = encodeSmallFloats(values, format);
     let finite = 0;
@@ -129,9 +146,15 @@ describe("safetensors", () => {
     for (const [i, name] of names.entries()) expect(tensors.get(name)!.data[0]).toBe(i);
   });
   test("what cannot be written", () => {
-    expect(() => writeSafetensors({ w: { data: new Float32Array(3), shape: [2] } })).toThrow(/tensor "w": 3 values do not fill/);
-    expect(() => writeSafetensors({ w: { data: new Int32Array(1), shape: [1], dtype: "F32" } })).toThrow(/Int32Array cannot be stored as f32; pass a Float32Array/);
-    expect(() => writeSafetensors({ __metadata__: { data: new Float32Array(1), shape: [1] } })).toThrow(/cannot be named/);
+    expect(() => writeSafetensors({ w: { data: new Float32Array(3), shape: [2] } })).toThrow(
+      /tensor "w": 3 values do not fill/,
+    );
+    expect(() => writeSafetensors({ w: { data: new Int32Array(1), shape: [1], dtype: "F32" } })).toThrow(
+      /Int32Array cannot be stored as f32; pass a Float32Array/,
+    );
+    expect(() => writeSafetensors({ __metadata__: { data: new Float32Array(1), shape: [1] } })).toThrow(
+      /cannot be named/,
+    );
   });
   test("keys repeated inside an entry are found too", () => {
     const header = '{"a":{"dtype":"F32","shape":[0],"shape":[0],"data_offsets":[0,0]}}';
@@ -155,7 +178,8 @@ describe("npy and npz", () => {
   });
   test.each(["<U5", "|S3", "<c8", "<M8[ns]", "<f16"])("type %s is refused", (descr) => {
     const bytes = writeNpy({ data: new Float32Array(1), shape: [1] });
-    const text = new TextDecoder("latin1").decode(bytes.subarray(10, 128)).replace("<f4", descr).trim().padEnd(117) + "\n";
+    const text =
+      new TextDecoder("latin1").decode(bytes.subarray(10, 128)).replace("<f4", descr).trim().padEnd(117) + "\n";
     bytes.set(new TextEncoder().encode(text), 10);
     expect(() => readNpy(bytes)).toThrow(`type ${JSON.stringify(descr)} is not a number that can be read`);
   });

@@ -5,7 +5,15 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
-  FormatError, type NumberArray, type ShapedArray, readNpy, readNpz, readSafetensors, writeNpy, writeNpz, writeSafetensors,
+  FormatError,
+  type NumberArray,
+  type ShapedArray,
+  readNpy,
+  readNpz,
+  readSafetensors,
+  writeNpy,
+  writeNpz,
+  writeSafetensors,
 } from "../src/index.ts";
 
 interface Expected {
@@ -24,7 +32,8 @@ interface Case extends Partial<Expected> {
 
 const load = (file: string): Uint8Array => readFileSync(new URL(`./fixtures/${file}`, import.meta.url));
 const { files } = JSON.parse(new TextDecoder().decode(load("manifest.json"))) as { files: Case[] };
-const asText = (data: NumberArray): string[] => Array.from(data as ArrayLike<number | bigint>, (value) => (Object.is(value, -0) ? "-0" : String(value)));
+const asText = (data: NumberArray): string[] =>
+  Array.from(data as ArrayLike<number | bigint>, (value) => (Object.is(value, -0) ? "-0" : String(value)));
 const wanted = (values: (number | string)[], data: NumberArray): string[] =>
   values.map((value) => {
     if (typeof value === "string" && /^-?\d/.test(value)) return value;

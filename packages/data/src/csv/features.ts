@@ -51,8 +51,19 @@ type Feature = NumberFeature | CategoryFeature | BinaryFeature;
 
 /** How the target is encoded. */
 export type Target =
-  | { readonly task: "classification"; readonly name: string; readonly levels: readonly string[]; readonly reason: string }
-  | { readonly task: "regression"; readonly name: string; readonly mean: number; readonly deviation: number; readonly reason: string };
+  | {
+      readonly task: "classification";
+      readonly name: string;
+      readonly levels: readonly string[];
+      readonly reason: string;
+    }
+  | {
+      readonly task: "regression";
+      readonly name: string;
+      readonly mean: number;
+      readonly deviation: number;
+      readonly reason: string;
+    };
 
 /** What `toJSON` gives and `featuresFromJSON` takes. */
 export interface FeaturesJson {
@@ -108,7 +119,10 @@ export class Features {
     const { cells } = table.column(target.name);
     const gap = cells.indexOf(null);
     if (gap >= 0) {
-      throw new ValueError("encodeTarget", `the target ${target.name} is missing at row ${gap}`, { received: null, hint: `table.dropMissing(${JSON.stringify(target.name)})` });
+      throw new ValueError("encodeTarget", `the target ${target.name} is missing at row ${gap}`, {
+        received: null,
+        hint: `table.dropMissing(${JSON.stringify(target.name)})`,
+      });
     }
     if (target.task === "regression") {
       return Float32Array.from(table.numbers(target.name), (value) => (value - target.mean) / target.deviation);
@@ -117,11 +131,15 @@ export class Features {
     return Int32Array.from(cells as readonly string[], (cell, row) => {
       const code = codes.get(cell);
       if (code === undefined) {
-        throw new ValueError("encodeTarget", `class ${JSON.stringify(cell)} at row ${row} was not seen when the features were fitted`, {
-          expected: target.levels,
-          received: cell,
-          hint: `classes are ${target.levels.join(", ")}`,
-        });
+        throw new ValueError(
+          "encodeTarget",
+          `class ${JSON.stringify(cell)} at row ${row} was not seen when the features were fitted`,
+          {
+            expected: target.levels,
+            received: cell,
+            hint: `classes are ${target.levels.join(", ")}`,
+          },
+        );
       }
       return code;
     });
@@ -130,11 +148,15 @@ export class Features {
   /** The inverse of `encodeTarget`: names of classes, or values in the unit of the column. */
   decodeTarget(values: ArrayLike<number>): string[] | Float64Array {
     const target = this.#needTarget("decodeTarget");
-    if (target.task === "regression") return Float64Array.from(values, (value) => value * target.deviation + target.mean);
+    if (target.task === "regression")
+      return Float64Array.from(values, (value) => value * target.deviation + target.mean);
     return Array.from(values, (code, row) => {
       const level = target.levels[code];
       if (level === undefined) {
-        throw new ValueError("decodeTarget", `class ${code} at row ${row} is not below ${target.levels.length}`, { received: code, hint: "pass class numbers, not scores" });
+        throw new ValueError("decodeTarget", `class ${code} at row ${row} is not below ${target.levels.length}`, {
+          received: code,
+          hint: "pass class numbers, not scores",
+        });
       }
       return level;
     });
@@ -144,7 +166,10 @@ export class Features {
   dataset(table: Table): Dataset<{ readonly x: Tensor; readonly y: Tensor }> {
     const target = this.#needTarget("dataset");
     const y = this.encodeTarget(table);
-    return dataset({ x: this.transform(table), y: target.task === "regression" ? { data: y, shape: [table.length, 1] } : y });
+    return dataset({
+      x: this.transform(table),
+      y: target.task === "regression" ? { data: y, shape: [table.length, 1] } : y,
+    });
   }
 
   toJSON(): FeaturesJson {
@@ -152,7 +177,8 @@ export class Features {
   }
 
   #needTarget(op: string): Target {
-    if (!this.target) throw new ValueError(op, "the features were fitted without a target", { hint: "fitFeatures(table, { target })" });
+    if (!this.target)
+      throw new ValueError(op, "the features were fitted without a target", { hint: "fitFeatures(table, { target })" });
     return this.target;
   }
 }
@@ -184,7 +210,9 @@ export function fitFeatures(table: Table, options: FeatureOptions = {}): Feature
     }
   }
   if (features.length === 0) {
-    throw new ValueError("fitFeatures", `no feature is left (${setAside.join("; ")})`, { hint: "name the kinds of columns: readCsv(text, { types })" });
+    throw new ValueError("fitFeatures", `no feature is left (${setAside.join("; ")})`, {
+      hint: "name the kinds of columns: readCsv(text, { types })",
+    });
   }
   const target = options.target === undefined ? null : fitTarget(table.column(options.target), table, options.task);
   return new Features({ features, target, setAside });
@@ -193,8 +221,17 @@ export function fitFeatures(table: Table, options: FeatureOptions = {}): Feature
 /** Features from what `toJSON` gave, as an object or after `JSON.parse`. */
 export function featuresFromJSON(json: unknown): Features {
   const { format, features, target, setAside } = (json ?? {}) as Partial<FeaturesJson>;
-  if (format !== "dormouse-features/1" || !Array.isArray(features) || !Array.isArray(setAside) || target === undefined) {
-    throw new ValueError("featuresFromJSON", `format ${JSON.stringify(format)} is not known`, { expected: "dormouse-features/1", received: format, hint: "pass what features.toJSON() gave" });
+  if (
+    format !== "dormouse-features/1" ||
+    !Array.isArray(features) ||
+    !Array.isArray(setAside) ||
+    target === undefined
+  ) {
+    throw new ValueError("featuresFromJSON", `format ${JSON.stringify(format)} is not known`, {
+      expected: "dormouse-features/1",
+      received: format,
+      hint: "pass what features.toJSON() gave",
+    });
   }
   return new Features({ features: features as Feature[], target, setAside: setAside as string[] });
 }
@@ -207,7 +244,11 @@ const namesOf = (feature: Feature): string[] => {
     case "binary":
       return [`${name}=${feature.levels[1]}`, `${name} is unknown`];
     case "category":
-      return [...feature.levels.map((level) => `${name}=${level}`), ...(feature.indicator ? [`${name} is missing`] : []), `${name} is unknown`];
+      return [
+        ...feature.levels.map((level) => `${name}=${level}`),
+        ...(feature.indicator ? [`${name} is missing`] : []),
+        `${name} is unknown`,
+      ];
   }
 };
 
@@ -218,7 +259,9 @@ function fitColumn(column: Column, table: Table, scaling: Scaling): Feature | st
   const indicator = present.length < cells.length;
   switch (type) {
     case "number":
-      return present.length === 0 ? "all values are missing in the training rows" : fitNumber(name, table.numbers(name), scaling, indicator);
+      return present.length === 0
+        ? "all values are missing in the training rows"
+        : fitNumber(name, table.numbers(name), scaling, indicator);
     case "binary":
     case "category": {
       const levels = sortLevels(new Set(present), table.decimal);
@@ -251,19 +294,36 @@ function fitTarget(column: Column, table: Table, task: FeatureOptions["task"]): 
   const present = cells.filter((cell) => cell !== null);
   const levels = sortLevels(new Set(present), table.decimal);
   if (levels.length < 2) {
-    throw new ValueError("fitFeatures", `the target ${name} has ${levels.length === 0 ? "no values" : `only the value ${JSON.stringify(levels[0])}`}`, { received: levels, hint: "choose another target, or more rows" });
+    throw new ValueError(
+      "fitFeatures",
+      `the target ${name} has ${levels.length === 0 ? "no values" : `only the value ${JSON.stringify(levels[0])}`}`,
+      { received: levels, hint: "choose another target, or more rows" },
+    );
   }
   const values = present.map((cell) => parseNumber(cell, table.decimal));
   const numeric = values.every((value) => !Number.isNaN(value));
   const few = levels.length <= 20 && levels.length <= Math.max(2, present.length / 2) && values.every(Number.isInteger);
   const chosen = task ?? (numeric && type !== "binary" && !few ? "regression" : "classification");
-  const reason = task ? "as asked" : chosen === "regression" ? "many different numbers" : numeric ? `${levels.length} different whole numbers` : `${levels.length} different values`;
+  const reason = task
+    ? "as asked"
+    : chosen === "regression"
+      ? "many different numbers"
+      : numeric
+        ? `${levels.length} different whole numbers`
+        : `${levels.length} different values`;
   if (chosen === "regression") {
-    if (!numeric) throw new ValueError("fitFeatures", `the target ${name} is not a number everywhere`, { received: levels, hint: 'use task "classification"' });
+    if (!numeric)
+      throw new ValueError("fitFeatures", `the target ${name} is not a number everywhere`, {
+        received: levels,
+        hint: 'use task "classification"',
+      });
     return { task: chosen, name, ...moments(Float64Array.from(values)), reason };
   }
   if (!task && levels.length > Math.max(2, present.length / 2)) {
-    throw new ValueError("fitFeatures", `the target ${name} has ${levels.length} classes in ${present.length} rows`, { received: levels.length, hint: 'choose another target, or ask for task "classification"' });
+    throw new ValueError("fitFeatures", `the target ${name} has ${levels.length} classes in ${present.length} rows`, {
+      received: levels.length,
+      hint: 'choose another target, or ask for task "classification"',
+    });
   }
   return { task: chosen, name, levels, reason };
 }

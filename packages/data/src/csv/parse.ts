@@ -72,10 +72,13 @@ export function parseRows(text: string, delimiter: Delimiter, comment?: string, 
     for (;;) {
       const close = text.indexOf('"', at);
       if (close < 0) {
-        throw new ValueError("readCsv", `line ${opened}: a quote is opened and never closed`, { hint: 'close it, or write it twice: ""' });
+        throw new ValueError("readCsv", `line ${opened}: a quote is opened and never closed`, {
+          hint: 'close it, or write it twice: ""',
+        });
       }
       const piece = text.slice(at, close);
-      for (let i = 0; i < piece.length; i++) if (piece[i] === "\n" || (piece[i] === "\r" && piece[i + 1] !== "\n")) line++;
+      for (let i = 0; i < piece.length; i++)
+        if (piece[i] === "\n" || (piece[i] === "\r" && piece[i + 1] !== "\n")) line++;
       cell += piece;
       at = close + 1;
       if (text[at] !== '"') return cell;
@@ -106,8 +109,11 @@ export function detectDelimiter(text: string, comment?: string): Delimiter | nul
     if (columns < 2) continue;
     // Agreement first. Blanks also occur inside cells, so they count only where nothing else does as well; a tab that
     // stands among columns aligned with blanks is one of them.
-    const aligned = delimiter === "\t" && rows.filter(({ cells }) => cells.some((cell) => /\S {2,}\S/.test(cell))).length > rows.length / 2;
-    const score = agreeing / rows.length + (delimiter === "blanks" || aligned ? 0 : 0.5) + Math.min(columns, 999) / 10_000;
+    const aligned =
+      delimiter === "\t" &&
+      rows.filter(({ cells }) => cells.some((cell) => /\S {2,}\S/.test(cell))).length > rows.length / 2;
+    const score =
+      agreeing / rows.length + (delimiter === "blanks" || aligned ? 0 : 0.5) + Math.min(columns, 999) / 10_000;
     if (score > most && agreeing > rows.length / 2) {
       most = score;
       best = delimiter;

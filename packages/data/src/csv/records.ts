@@ -25,7 +25,11 @@ export function tableOf(records: readonly TableRecord[], options: RecordOptions 
     names.map((name): Column => {
       const cells = records.map((record, row) => cellOf(Object.hasOwn(record, name) ? record[name] : null, name, row));
       const given = options.types?.[name];
-      return { name, cells, ...(given ? { type: given, reason: "as asked" } : inferType(name, cells, ".", options.categoryLimit ?? 100)) };
+      return {
+        name,
+        cells,
+        ...(given ? { type: given, reason: "as asked" } : inferType(name, cells, ".", options.categoryLimit ?? 100)),
+      };
     }),
   );
 }
@@ -43,10 +47,16 @@ export function readJsonLines(text: string, options: RecordOptions = {}): Table 
     try {
       record = JSON.parse(line);
     } catch (cause) {
-      throw new ValueError("readJsonLines", `line ${index + 1} is not JSON (${(cause as Error).message})`, { received: line, hint: "write one object on each line" });
+      throw new ValueError("readJsonLines", `line ${index + 1} is not JSON (${(cause as Error).message})`, {
+        received: line,
+        hint: "write one object on each line",
+      });
     }
     if (typeof record !== "object" || record === null || Array.isArray(record)) {
-      throw new ValueError("readJsonLines", `line ${index + 1} is not an object`, { received: record, hint: 'write objects such as {"age": 30}' });
+      throw new ValueError("readJsonLines", `line ${index + 1} is not an object`, {
+        received: record,
+        hint: 'write objects such as {"age": 30}',
+      });
     }
     records.push(record as TableRecord);
   });
@@ -56,7 +66,10 @@ export function readJsonLines(text: string, options: RecordOptions = {}): Table 
 function cellOf(value: unknown, name: string, row: number): string | null {
   if (value === null || value === undefined || Number.isNaN(value)) return null;
   if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") {
-    throw new ValueError("tableOf", `${name} at row ${row} is not a plain value`, { received: value, hint: "use text, numbers or truth values" });
+    throw new ValueError("tableOf", `${name} at row ${row} is not a plain value`, {
+      received: value,
+      hint: "use text, numbers or truth values",
+    });
   }
   return String(value as string | number | boolean | bigint);
 }

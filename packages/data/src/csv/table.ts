@@ -47,7 +47,10 @@ export class Table {
   /** Lines that were left out because they were ragged. */
   readonly skippedLines: readonly number[];
 
-  constructor(columns: readonly Column[], options: { readonly decimal?: Decimal; readonly skippedLines?: readonly number[] } = {}) {
+  constructor(
+    columns: readonly Column[],
+    options: { readonly decimal?: Decimal; readonly skippedLines?: readonly number[] } = {},
+  ) {
     this.columns = columns;
     this.length = columns[0]?.cells.length ?? 0;
     this.decimal = options.decimal ?? ".";
@@ -87,7 +90,11 @@ export class Table {
       if (cell === null) return NaN;
       const value = parseNumber(cell, this.decimal);
       if (Number.isNaN(value)) {
-        throw new ValueError("table", `column ${name} has ${JSON.stringify(cell)} at row ${row}, which is not a number`, { received: cell, hint: "treat it as a category" });
+        throw new ValueError(
+          "table",
+          `column ${name} has ${JSON.stringify(cell)} at row ${row}, which is not a number`,
+          { received: cell, hint: "treat it as a category" },
+        );
       }
       return value;
     });
@@ -97,10 +104,17 @@ export class Table {
   subset(indices: ArrayLike<number>): Table {
     for (let i = 0; i < indices.length; i++) {
       if (!(indices[i]! >= 0 && indices[i]! < this.length)) {
-        throw new ValueError("table", `row ${indices[i]} is not below the ${this.length} rows`, { expected: this.length, received: indices[i], hint: "rows count from 0" });
+        throw new ValueError("table", `row ${indices[i]} is not below the ${this.length} rows`, {
+          expected: this.length,
+          received: indices[i],
+          hint: "rows count from 0",
+        });
       }
     }
-    const columns = this.columns.map((column) => ({ ...column, cells: Array.from(indices, (row) => column.cells[row]!) }));
+    const columns = this.columns.map((column) => ({
+      ...column,
+      cells: Array.from(indices, (row) => column.cells[row]!),
+    }));
     return new Table(columns, this);
   }
 
@@ -112,7 +126,9 @@ export class Table {
 
   /** One line for each column that a model will not see, with the reason. */
   get setAside(): string[] {
-    return this.columns.filter(({ type }) => setAsideTypes.includes(type)).map(({ name, type, reason }) => `${name}: ${type} (${reason})`);
+    return this.columns
+      .filter(({ type }) => setAsideTypes.includes(type))
+      .map(({ name, type, reason }) => `${name}: ${type} (${reason})`);
   }
 }
 
@@ -127,11 +143,13 @@ export class Table {
  * @throws ValueError with the number of the line for ragged rows and broken quotes, and for bytes that are not text.
  */
 export function readCsv(source: string | Uint8Array | ArrayBuffer, options: CsvOptions = {}): Table {
-  const text = typeof source === "string" ? source : decodeText(new Uint8Array(source as ArrayBuffer), options.encoding);
+  const text =
+    typeof source === "string" ? source : decodeText(new Uint8Array(source as ArrayBuffer), options.encoding);
   const body = text.startsWith("\ufeff") ? text.slice(1) : text;
   const delimiter = options.delimiter ?? detectDelimiter(body, options.comment) ?? ",";
   const rows = parseRows(body, delimiter, options.comment);
-  if (rows.length === 0) throw new ValueError("readCsv", "the file has no rows", { hint: "check that it is the right file" });
+  if (rows.length === 0)
+    throw new ValueError("readCsv", "the file has no rows", { hint: "check that it is the right file" });
   const missing = new Set(options.missing ?? defaultMissing);
   const decimal = options.decimal ?? (delimiter === "," ? "." : detectDecimal(rows.map(({ cells }) => cells)));
   const names = headerOf(rows, options.header, missing, decimal);
@@ -143,7 +161,12 @@ export function readCsv(source: string | Uint8Array | ArrayBuffer, options: CsvO
     return { name, cells, ...(given ? { type: given, reason: "as asked" } : inferType(name, cells, decimal, limit)) };
   });
   for (const name of Object.keys(options.types ?? {})) {
-    if (!names.includes(name)) throw new ValueError("readCsv", `types names the column ${JSON.stringify(name)}, which is not there`, { expected: names, received: name, hint: `columns are ${names.join(", ")}` });
+    if (!names.includes(name))
+      throw new ValueError("readCsv", `types names the column ${JSON.stringify(name)}, which is not there`, {
+        expected: names,
+        received: name,
+        hint: `columns are ${names.join(", ")}`,
+      });
   }
   return new Table(columns, { decimal, skippedLines });
 }
@@ -158,7 +181,11 @@ function headerOf(rows: Row[], header: CsvOptions["header"], missing: ReadonlySe
   const seen = new Set<string>();
   return names.map((name, index) => {
     const given = name === "" ? `column${index + 1}` : name;
-    if (seen.has(given)) throw new ValueError("readCsv", `two columns are named ${JSON.stringify(given)}`, { received: given, hint: "rename one, or pass { header: [names] }" });
+    if (seen.has(given))
+      throw new ValueError("readCsv", `two columns are named ${JSON.stringify(given)}`, {
+        received: given,
+        hint: "rename one, or pass { header: [names] }",
+      });
     seen.add(given);
     return given;
   });
@@ -181,11 +208,15 @@ function checkRagged(rows: Row[], columns: number, ragged: "error" | "skip"): nu
   const bad = rows.filter(({ cells }) => cells.length !== columns);
   const [first] = bad;
   if (first && ragged === "error") {
-    throw new ValueError("readCsv", `line ${first.line} has ${first.cells.length} cells instead of ${columns}${bad.length > 1 ? ` (and ${bad.length - 1} more lines)` : ""}`, {
-      expected: columns,
-      received: first.cells.length,
-      hint: 'mend it, name its "comment" sign, or pass { ragged: "skip" }',
-    });
+    throw new ValueError(
+      "readCsv",
+      `line ${first.line} has ${first.cells.length} cells instead of ${columns}${bad.length > 1 ? ` (and ${bad.length - 1} more lines)` : ""}`,
+      {
+        expected: columns,
+        received: first.cells.length,
+        hint: 'mend it, name its "comment" sign, or pass { ragged: "skip" }',
+      },
+    );
   }
   if (bad.length > 0) rows.splice(0, rows.length, ...rows.filter(({ cells }) => cells.length === columns));
   return bad.map(({ line }) => line);

@@ -13,8 +13,9 @@ const numbers: Record<Decimal, RegExp> = {
   ".": /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/,
   ",": /^[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$/,
 };
-const date =
-  /^(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}\/\d{1,2}\/\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2}-\d{1,2}-\d{4})(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?$/;
+const day = /\d{4}-\d{1,2}-\d{1,2}|\d{4}\/\d{1,2}\/\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2}-\d{1,2}-\d{4}/;
+const time = /\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?/;
+const date = new RegExp(`^(?:${day.source})(?:[T ](?:${time.source}))?$`);
 const idName = /^(?:id|ids|index|uuid|guid|key|row|rowid|unnamed: 0)$|[_ -](?:id|uuid|guid|key)$|[a-z]I[dD]$/i;
 
 /** The number that `cell` writes, or NaN. */
@@ -45,7 +46,12 @@ export function sortLevels(levels: Iterable<string>, decimal: Decimal): string[]
 }
 
 /** The kind of a column and why, from its name and cells (null is missing). */
-export function inferType(name: string, cells: readonly (string | null)[], decimal: Decimal, categoryLimit: number): { type: ColumnType; reason: string } {
+export function inferType(
+  name: string,
+  cells: readonly (string | null)[],
+  decimal: Decimal,
+  categoryLimit: number,
+): { type: ColumnType; reason: string } {
   const present = cells.filter((cell) => cell !== null);
   const levels = new Set(present);
   const n = present.length;
@@ -56,12 +62,16 @@ export function inferType(name: string, cells: readonly (string | null)[], decim
     if (distinct && n > 2 && (idName.test(name) || (n >= 20 && isCount(present, decimal)))) {
       return { type: "id", reason: "every row has another number, counting up or named as an id" };
     }
-    return levels.size === 2 ? { type: "binary", reason: "two values" } : { type: "number", reason: "all values are numbers" };
+    return levels.size === 2
+      ? { type: "binary", reason: "two values" }
+      : { type: "number", reason: "all values are numbers" };
   }
   if (present.every((cell) => date.test(cell))) return { type: "date", reason: "all values are dates" };
   if (levels.size === 2) return { type: "binary", reason: "two values" };
-  if (distinct && n > 2 && idName.test(name)) return { type: "id", reason: "every row has another value and the name is that of an id" };
-  if (levels.size <= categoryLimit && levels.size <= 0.6 * n) return { type: "category", reason: `${levels.size} different values` };
+  if (distinct && n > 2 && idName.test(name))
+    return { type: "id", reason: "every row has another value and the name is that of an id" };
+  if (levels.size <= categoryLimit && levels.size <= 0.6 * n)
+    return { type: "category", reason: `${levels.size} different values` };
   return { type: "text", reason: `${levels.size} different values in ${n} rows` };
 }
 

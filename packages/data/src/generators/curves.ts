@@ -23,16 +23,26 @@ export interface SamplesOptions {
 }
 
 /** Samples of any function of `axes` numbers (default 1). */
-export function samples(f: (...x: number[]) => number, options: SamplesOptions & { readonly axes?: number } = {}): Samples {
+export function samples(
+  f: (...x: number[]) => number,
+  options: SamplesOptions & { readonly axes?: number } = {},
+): Samples {
   return sample("samples", (x) => f(...x), options, options.axes ?? 1);
 }
 
 /**
  * y = x · weights + bias + noise. The default is one weight of 2 and a bias of 1.
  */
-export function linearSamples(options: SamplesOptions & { readonly weights?: readonly number[]; readonly bias?: number } = {}): Samples {
+export function linearSamples(
+  options: SamplesOptions & { readonly weights?: readonly number[]; readonly bias?: number } = {},
+): Samples {
   const { weights = [2], bias = 1 } = options;
-  return sample("linearSamples", (x) => x.reduce((sum, value, axis) => sum + value * weights[axis]!, bias), options, weights.length);
+  return sample(
+    "linearSamples",
+    (x) => x.reduce((sum, value, axis) => sum + value * weights[axis]!, bias),
+    options,
+    weights.length,
+  );
 }
 
 /** y = sin(2π · frequency · x) + noise; the default frequency is 1. */
@@ -42,9 +52,16 @@ export function sineSamples(options: SamplesOptions & { readonly frequency?: num
 }
 
 /** y = Σ coefficients[i] · xⁱ + noise; the default is x³ − x, which a straight line underfits. */
-export function polynomialSamples(options: SamplesOptions & { readonly coefficients?: readonly number[] } = {}): Samples {
+export function polynomialSamples(
+  options: SamplesOptions & { readonly coefficients?: readonly number[] } = {},
+): Samples {
   const { coefficients = [0, -1, 0, 1] } = options;
-  return sample("polynomialSamples", ([x]) => coefficients.reduceRight((sum, coefficient) => sum * x! + coefficient, 0), options, 1);
+  return sample(
+    "polynomialSamples",
+    ([x]) => coefficients.reduceRight((sum, coefficient) => sum * x! + coefficient, 0),
+    options,
+    1,
+  );
 }
 
 function sample(op: string, f: (x: number[]) => number, options: SamplesOptions, axes: number): Samples {

@@ -30,7 +30,11 @@ export function digits(options: DigitsOptions = {}): Dataset<{ readonly x: Tenso
   const { count = 1000, seed = 0, size = 28 } = options;
   checkGenerator("digits", count);
   if (!Number.isSafeInteger(size) || size < 8 || size > 256) {
-    throw new ValueError("digits", `size ${size}`, { expected: "8 to 256", received: size, hint: "use 8 to 256 pixels" });
+    throw new ValueError("digits", `size ${size}`, {
+      expected: "8 to 256",
+      received: size,
+      hint: "use 8 to 256 pixels",
+    });
   }
   const images = new Uint8Array(count * size * size);
   const labels = new Int32Array(count);

@@ -76,18 +76,26 @@ export function spirals(options: PointsOptions & { readonly classes?: number; re
  * (default 2). Noise 1 by default.
  */
 export function blobs(
-  options: PointsOptions & { readonly classes?: number; readonly axes?: number; readonly centers?: readonly (readonly number[])[] } = {},
+  options: PointsOptions & {
+    readonly classes?: number;
+    readonly axes?: number;
+    readonly centers?: readonly (readonly number[])[];
+  } = {},
 ): Points {
   const { centers, seed = 0 } = options;
   const classes = centers?.length ?? options.classes ?? 3;
   const axes = centers?.[0]?.length ?? options.axes ?? 2;
   checkClasses("blobs", classes);
   if (centers?.some((center) => center.length !== axes)) {
-    throw new ValueError("blobs", "the centers have different numbers of coordinates", { received: centers, hint: "give all the same number" });
+    throw new ValueError("blobs", "the centers have different numbers of coordinates", {
+      received: centers,
+      hint: "give all the same number",
+    });
   }
   // Another stream than that of the points: more points do not move the centers.
   const random = new Random(seed, 1);
-  const used = centers ?? Array.from({ length: classes }, () => Array.from({ length: axes }, () => random.uniform(-5, 5)));
+  const used =
+    centers ?? Array.from({ length: classes }, () => Array.from({ length: axes }, () => random.uniform(-5, 5)));
   return points("blobs", options, options.noise ?? 1, classes, (label) => used[label]!, axes);
 }
 
@@ -114,7 +122,11 @@ export type Gate = keyof typeof gates;
 export function gate(name: Gate, options: PointsOptions = {}): Points {
   const { count = 4, seed = 0, noise = 0 } = options;
   if (!Object.hasOwn(gates, name)) {
-    throw new ValueError("gate", `there is no gate ${String(name)}`, { expected: Object.keys(gates), received: name, hint: `use one of ${Object.keys(gates).join(", ")}` });
+    throw new ValueError("gate", `there is no gate ${String(name)}`, {
+      expected: Object.keys(gates),
+      received: name,
+      hint: `use one of ${Object.keys(gates).join(", ")}`,
+    });
   }
   const corners = points("gate", { count, seed }, noise, 4, (corner) => [corner >> 1, corner & 1]);
   const y = Int32Array.from(corners.field("y").data, (corner) => gates[name][corner]!);

@@ -103,7 +103,15 @@ function place(path: readonly number[][], size: number, random: Random): void {
 }
 
 /** Covers pixels by their distance to a line segment; a pixel's center is at half a pixel. */
-function drawSegment(ink: Float32Array, size: number, ax: number, ay: number, bx: number, by: number, radius: number): void {
+function drawSegment(
+  ink: Float32Array,
+  size: number,
+  ax: number,
+  ay: number,
+  bx: number,
+  by: number,
+  radius: number,
+): void {
   const reach = radius + 0.5;
   const left = Math.max(0, Math.floor(Math.min(ax, bx) - reach));
   const right = Math.min(size - 1, Math.ceil(Math.max(ax, bx) + reach));
@@ -127,7 +135,10 @@ function drawSegment(ink: Float32Array, size: number, ax: number, ay: number, bx
 /** Mixes each pixel with its neighbors in the row, then in the column; nothing comes in from outside. */
 function blur(ink: Float32Array, size: number, weight: number): void {
   const middle = 1 - 2 * weight;
-  for (const [along, across] of [[1, size], [size, 1]] as const) {
+  for (const [along, across] of [
+    [1, size],
+    [size, 1],
+  ] as const) {
     for (let line = 0; line < size; line++) {
       let before = 0;
       for (let i = 0, at = line * across; i < size; i++, at += along) {
