@@ -64,9 +64,9 @@ function print(declaration) {
 /**
  * The report of one entry.
  * @param {ts.Program} program
- * @param {Entry} entry
+ * @param {Pick<Entry, "specifier" | "declarations">} entry
  */
-function describe(program, { specifier, declarations }) {
+export function describe(program, { specifier, declarations }) {
   const checker = program.getTypeChecker();
   const file = program.getSourceFile(declarations);
   const module = file && checker.getSymbolAtLocation(file);
@@ -96,6 +96,20 @@ function describe(program, { specifier, declarations }) {
 }
 
 /**
+ * A program over declarations, resolved as a user's compiler would.
+ * @param {string[]} declarations
+ */
+export function read(declarations) {
+  return ts.createProgram(declarations, {
+    target: ts.ScriptTarget.ES2023,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    skipLibCheck: true,
+    types: [],
+  });
+}
+
+/**
  * Compares the committed reports with the built declarations, or rewrites them.
  * @param {{ update?: boolean }} options
  * @returns {string[]} problems
@@ -103,16 +117,7 @@ function describe(program, { specifier, declarations }) {
 export function checkApi({ update = false } = {}) {
   const all = entries();
   const problems = [];
-  const program = ts.createProgram(
-    all.map(({ declarations }) => declarations),
-    {
-      target: ts.ScriptTarget.ES2023,
-      module: ts.ModuleKind.NodeNext,
-      moduleResolution: ts.ModuleResolutionKind.NodeNext,
-      skipLibCheck: true,
-      types: [],
-    },
-  );
+  const program = read(all.map(({ declarations }) => declarations));
   for (const entry of all) {
     if (!existsSync(entry.declarations)) {
       problems.push(`${entry.specifier} has no declarations; run \`npm run build\``);

@@ -13,7 +13,8 @@ const entry = [];
 for (const target of Object.values(manifest.exports ?? {})) {
   if (target["@dormouse/source"]) entry.push(target["@dormouse/source"].replace("./", ""));
 }
-for (const target of Object.values(manifest.bin ?? {})) {
+const bin = manifest.bin ?? {};
+for (const target of typeof bin === "string" ? [bin] : Object.values(bin)) {
   entry.push(String(target).replace(/^(\.\/)?dist\//, "src/").replace(/\.js$/, ".ts"));
 }
 
@@ -25,7 +26,8 @@ export default defineConfig({
   // Node's own modules stay imports; everything else that is not in the package is a dependency, and stays one too.
   external: [/^node:/],
   dts: false,
-  clean: false,
+  // Old chunks go, declarations stay.
+  clean: ["!**/*.d.ts"],
   sourcemap: true,
   treeshake: true,
   silent: true,

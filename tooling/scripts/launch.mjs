@@ -59,15 +59,16 @@ function fingerprint(packages) {
 
 const [command = "", ...parameters] = argv.slice(2);
 const name = commands[/** @type {keyof typeof commands} */ (command)];
-const target = name ? workspacePackages().get(name) : undefined;
-if (!name || !target) {
-  const known = Object.keys(commands).join(", ");
-  process.stderr.write(`launch: there is no command '${command}' in this repository; the commands are ${known}\n`);
+const packages = workspacePackages();
+const target = packages.get(name);
+if (!target) {
+  const known = Object.entries(commands).flatMap(([word, of]) => (packages.has(of) ? [word] : []));
+  process.stderr.write(`launch: no package provides the command '${command}'; there is ${known.join(", ") || "none"}\n`);
   exit(2);
 }
 
 setup();
-const needed = [...closure(workspacePackages(), name)];
+const needed = [...closure(packages, name)];
 const stamp = join(root, "node_modules/.cache/dormouse", command);
 const current = fingerprint(needed);
 const isBuilt = () => needed.every(({ folder }) => existsSync(join(root, folder, "dist")));
