@@ -22,7 +22,7 @@ import { root, setup } from "./setup.mjs";
  */
 export function workspacePackages() {
   const packages = new Map();
-  for (const group of ["packages", "apps", "tooling"]) {
+  for (const group of ["packages", "apps", "tooling"].filter((name) => existsSync(join(root, name)))) {
     for (const name of readdirSync(join(root, group)).sort()) {
       const folder = `${group}/${name}`;
       if (!existsSync(join(root, folder, "package.json"))) continue;

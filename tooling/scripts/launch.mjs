@@ -50,7 +50,8 @@ function fingerprint(packages) {
     add(join(root, folder, "package.json"));
     const source = join(root, folder, "src");
     if (!existsSync(source)) continue;
-    for (const file of /** @type {string[]} */ (readdirSync(source, { recursive: true })).sort()) add(join(source, file));
+    const files = /** @type {string[]} */ (readdirSync(source, { recursive: true }));
+    for (const file of files.sort()) add(join(source, file));
   }
   add(join(root, "tooling/config/tsup.config.mjs"));
   add(join(root, "pnpm-lock.yaml"));
