@@ -7,7 +7,7 @@
  * all. The caller settles before it runs a program that needs new kernels.
  */
 import { DeviceError } from "@dormouse/tensor";
-import { type HostWorker, startWorker } from "./host.ts";
+import { type HostWorker, nodeMajor, startWorker } from "./host.ts";
 import { type WorkerSetup, type WorkerUpdate, workerSource } from "./worker.ts";
 import { control, maximumThreads } from "./wasm/driver.ts";
 
@@ -24,7 +24,8 @@ export class ThreadTeam {
   readonly #words: Int32Array;
   readonly #maySleep: boolean;
   #posted = 0;
-  #settled = 0;
+  /** Messages that all workers are known to have handled; −1 until they serve. */
+  #settled = -1;
 
   private constructor(workers: readonly HostWorker[], words: Int32Array, maySleep: boolean) {
     this.size = workers.length + 1;
@@ -34,7 +35,8 @@ export class ThreadTeam {
   }
 
   /**
-   * Starts `size` − 1 workers on a shared memory and waits until they serve.
+   * Starts `size` − 1 workers on a shared memory. Waits until they serve, except in Node, where a worker starts while
+   * its parent computes (or sleeps in `settle`), which hides the tens of milliseconds that takes.
    * @throws DeviceError where the host refuses to start one.
    */
   static async start(
@@ -47,6 +49,7 @@ export class ThreadTeam {
     const workers: HostWorker[] = [];
     const starts = Array.from({ length: Math.min(size, maximumThreads) - 1 }, (_, i) => {
       const threadIndex = i + 1;
+      Atomics.store(words, at(control.handled) + threadIndex, -1);
       return new Promise<void>((resolve, reject) => {
         const worker = startWorker(workerSource, `dormouse ${threadIndex}`, {
           message: () => resolve(),
@@ -60,8 +63,15 @@ export class ThreadTeam {
         worker.post({ memory, driver, threadIndex } satisfies WorkerSetup);
       });
     });
+    const started = Promise.all(starts);
+    if (nodeMajor() !== undefined) {
+      // A later failure is marked in the control block, where whoever waits finds it.
+      started.catch(() => undefined);
+      for (const worker of workers) worker.unref();
+      return new ThreadTeam(workers, words, maySleep);
+    }
     try {
-      await Promise.all(starts);
+      await started;
     } catch (cause) {
       for (const worker of workers) worker.terminate();
       const reason = cause instanceof Error ? cause.message : String(cause);
