@@ -3,14 +3,18 @@
  * while it is still in cache. A store of the product itself only moves elements, to wherever its view says; any other
  * body is a loop nest of the scalar generator over rows and columns of the block.
  */
+import { bytesOf } from "@dormouse/tensor/graph";
 import type { ContractPlan } from "./contract-plan.ts";
 import { i32, i32x4, i64, v128 } from "./encoder.ts";
 import type { Expression } from "./encoder.ts";
 import type { GeneratorOptions } from "./generator.ts";
-import { call } from "./module.ts";
 import type { ModuleBuilder, Procedure } from "./module.ts";
+import { Nest, integer, plus, times } from "./nest.ts";
 import { fillTables } from "./pack.ts";
-import { offsetAt, split } from "./views.ts";
+import { eachNeighbors, indicesAt } from "./region.ts";
+import { ScalarCode } from "./scalar.ts";
+import type { Place } from "./scalar.ts";
+import { groupsOf, offsetAt, split } from "./views.ts";
 
 type I32 = Expression<"i32">;
 type Store = ContractPlan["kernel"]["stores"][number];
@@ -27,14 +31,39 @@ const blockShape = {
 
 /** All stores of a block whose rows lie `rowLength` elements apart. */
 export function blockStore(module: ModuleBuilder, plan: ContractPlan, rowLength: number, options: GeneratorOptions): BlockStore {
-  const scratchBytes = 4 * (rowLength + 4);
-  const moves = plan.kernel.stores.map((store) => moveStore(module, plan, store, rowLength));
-  const store = module.function({ name: "store block", parameters: blockShape }, (f, p) => {
-    for (const move of moves) {
-      f.do(call(move, p.args, p.batch, p.product, p.row, p.rows, p.column, p.columns, p.scratch));
-    }
+  const { stores, args, dtype } = plan.kernel;
+  const moved = stores.length === 1 && stores[0]!.body.op === "result" && args[stores[0]!.arg]!.dtype === dtype;
+  if (moved) return { scratchBytes: 4 * (rowLength + 4), store: moveStore(module, plan, stores[0]!, rowLength) };
+  return { scratchBytes: 0, store: computedStores(module, plan, rowLength, options) };
+}
+
+/** Evaluates the bodies row by row, four columns at a time. All values of a group are known before the first is stored. */
+function computedStores(module: ModuleBuilder, { kernel }: ContractPlan, rowLength: number, options: GeneratorOptions): Procedure {
+  const bytes = bytesOf(kernel.dtype);
+  const groups = groupsOf(kernel);
+  return module.function({ name: "compute block", parameters: blockShape }, (f, p) => {
+    const nest = new Nest(f, options.fma);
+    const code = new ScalarCode(nest, kernel.args, p.args, kernel.stores.map(({ body }) => body));
+    const batch = indicesAt(nest, kernel.batch, p.batch);
+    nest.loop(p.row, nest.hold(plus(p.row, p.rows)), 1, (row) => {
+      const rows = indicesAt(nest, kernel.m, row);
+      const from = nest.hold(plus(p.product, times(i32.sub(row, p.row), rowLength * bytes)));
+      eachNeighbors(nest, kernel.n, p.column, p.columns, ({ indices, lane, active, position }) => {
+        const address = nest.here(plus(from, times(position, bytes)));
+        const parts = bytes === 8 && active > 1 ? [0, 16] : [0];
+        const product = parts.map((offset) => nest.here(v128.load(address, offset)));
+        const place: Place = {
+          index: [...batch, ...rows, ...indices, ...groups.k.map(() => integer(0))],
+          lane: lane < 0 ? -1 : groups.n[lane]!,
+          shift: 0, active, resultsVary: true,
+          values: new Map([[0, bytes === 8 ? [product[0]!, product.at(-1)!] : product]]),
+        };
+        const values = kernel.stores.map(({ body }) => code.value(body, place).map((part) => nest.here(part)));
+        kernel.stores.forEach(({ arg, at }, i) => code.store(arg, at, values[i]!, place));
+      });
+    });
+    nest.finish();
   });
-  return { scratchBytes, store };
 }
 
 /** Moves the product itself: whole vectors where the view is contiguous, lane by lane elsewhere. */

@@ -201,7 +201,8 @@ function instruction(name: string, [opcode, signature, immediate, alignment = 0]
   const count = expected.length;
   const encode = immediate && immediateBytes(name, immediate, alignment);
   return (...operands) => {
-    const sources = (encode ? operands.slice(0, count) : operands) as Expression[];
+    // Further arguments are ignored, as everywhere in JavaScript: `parts.map(f32x4.neg)` passes an index too.
+    const sources = (operands.length === count ? operands : operands.slice(0, count)) as Expression[];
     checkOperands(name, sources, expected);
     return new Expression(type, name, sources, encode ? [...code, ...encode(operands.slice(count))] : code);
   };

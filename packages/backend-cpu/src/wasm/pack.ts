@@ -17,7 +17,7 @@ import type { Linear, OperandSplit, OperandView } from "./views.ts";
 type I32 = Expression<"i32">;
 
 /** Elements of one size, moved as bits. */
-interface Panel {
+export interface Panel {
   readonly width: number;
   readonly bytes: 4 | 8;
 }
@@ -47,8 +47,7 @@ function padDepth(f: FunctionBuilder, to: Local<"i32">, depth: I32, padded: I32,
 
 const shape = { to: "i32", from: "i32", count: "i32", depth: "i32", padded: "i32", stride: "i32" } as const;
 
-/** `alongX(to, from, count, depth, padded, stride)`: x is contiguous, k moves by `stride` bytes. */
-function alongX(module: ModuleBuilder, panel: Panel): Procedure {
+function writeAlongX(module: ModuleBuilder, panel: Panel): Procedure {
   const { width, bytes } = panel;
   return module.function({ name: `pack ${width}x${bytes} along x`, parameters: shape }, (f, { to, from, count, depth, padded, stride }) => {
     const [x, k, at, w, rest] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
@@ -113,8 +112,7 @@ function storeTransposed(f: FunctionBuilder, to: I32, rows: readonly Local<"v128
   if (x < width) f.do(...range(4).map((k) => v128.store32_lane(to, rows[x]!, k, at(k))));
 }
 
-/** `alongK(to, from, count, depth, padded, stride)`: k is contiguous, x moves by `stride` bytes. */
-function alongK(module: ModuleBuilder, panel: Panel): Procedure {
+function writeAlongK(module: ModuleBuilder, panel: Panel): Procedure {
   const { width, bytes } = panel;
   const lanes = 16 / bytes;
   return module.function({ name: `pack ${width}x${bytes} along k`, parameters: shape }, (f, { to, from, count, depth, padded, stride }) => {
@@ -248,13 +246,21 @@ function byTables(module: ModuleBuilder, panel: Panel, view: OperandView, length
 const sharedFunctions = new WeakMap<ModuleBuilder, Map<string, Procedure>>();
 
 /** The function of `key` in `module`, made once. */
-export function shared(module: ModuleBuilder, key: string, make: () => Procedure): Procedure {
+function shared(module: ModuleBuilder, key: string, make: () => Procedure): Procedure {
   let known = sharedFunctions.get(module);
   if (!known) sharedFunctions.set(module, (known = new Map()));
   let reference = known.get(key);
   if (!reference) known.set(key, (reference = make()));
   return reference;
 }
+
+/** `packAlongX(…)(to, from, count, depth, padded, stride)`: x is contiguous, k moves by `stride` bytes. */
+export const packAlongX = (module: ModuleBuilder, panel: Panel): Procedure =>
+  shared(module, `along x ${panel.width} ${panel.bytes}`, () => writeAlongX(module, panel));
+
+/** `packAlongK(…)(to, from, count, depth, padded, stride)`: k is contiguous, x moves by `stride` bytes. */
+export const packAlongK = (module: ModuleBuilder, panel: Panel): Procedure =>
+  shared(module, `along k ${panel.width} ${panel.bytes}`, () => writeAlongK(module, panel));
 
 /** Packs one block of an operand; every number counts elements and `scratch` has `scratchBytes`. */
 export interface Packer {
@@ -286,9 +292,9 @@ export function viewPacker(module: ModuleBuilder, view: OperandView, width: numb
     const base = f.let(i32.add(safe, moved(view.at, p.batch, bytes)));
     if (way !== "by tables") {
       const stride = (way === "along x" ? kStride! : xStride!) * bytes;
-      const make = way === "along x" ? alongX : alongK;
       const start = i32.add(base, i32.add(offsetAt(view.at.x, p.x, bytes), offsetAt(view.at.k, p.k, bytes)));
-      f.do(call(shared(module, `${way} ${width} ${bytes}`, () => make(module, panel)), p.to, start, p.count, p.depth, p.padded, i32.const(stride)));
+      const copy = (way === "along x" ? packAlongX : packAlongK)(module, panel);
+      f.do(call(copy, p.to, start, p.count, p.depth, p.padded, i32.const(stride)));
       return;
     }
     const kTable = f.let(i32.add(p.scratch, i32.const(4 * columns * lengths.x)));

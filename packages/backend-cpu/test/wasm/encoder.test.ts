@@ -334,6 +334,10 @@ describe("control flow", () => {
   });
 });
 
+test("instructions can be passed to map", () => {
+  expect([f(1), f(2)].map(f32.neg).map(value)).toEqual([-1, -2]);
+});
+
 describe("the verifier names the instruction", () => {
   const inFunction = (body: (module: ModuleBuilder) => void) => () => body(new ModuleBuilder());
   const any = (expression: Expression) => expression as never;
