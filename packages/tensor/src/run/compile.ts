@@ -2,7 +2,7 @@
  * Compiled functions: a function over trees of tensors is called once with placeholders, its graph becomes a program,
  * and later calls only check shapes, bind buffers and run. Owns tracing, the match of a call to a trace, and donation.
  */
-import type { DType } from "../core/dtype.ts";
+import { type DType, bytesOf } from "../core/dtype.ts";
 import { TransformError, ValueError } from "../core/errors.ts";
 import { type Params, primitive, topologicalOrder } from "../core/primitives.ts";
 import { type Shape, sameShape } from "../core/shape.ts";
@@ -38,6 +38,12 @@ export interface Compiled<A extends readonly unknown[], R> {
   /** How many times the function has been traced: once for every new structure, shape or dtype of the arguments. */
   readonly traces: number;
 }
+
+/**
+ * Results up to this size leave a device that can be read at once: a loss per step that nobody disposes of then costs
+ * the garbage collector a few bytes, and the device nothing.
+ */
+const SMALL_RESULT_BYTES = 16;
 
 /** One leaf of the arguments, as traced. */
 interface Leaf {
@@ -221,11 +227,11 @@ function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
       spec.alias === undefined ? device.allocate(spec.dtype, spec.length) : inputs[spec.alias]!,
     );
     device.run(program, [...inputs, ...outputs]);
-    const storages = program.outputs.map((spec, i) =>
-      spec.alias === undefined
-        ? new DeviceStorage(device, outputs[i]!)
-        : (leaves[spec.alias]!.storage as DeviceStorage),
-    );
+    const storages = program.outputs.map((spec, i): DeviceStorage | HostStorage => {
+      if (spec.alias !== undefined) return leaves[spec.alias]!.storage as DeviceStorage;
+      const small = spec.length * bytesOf(spec.dtype) <= SMALL_RESULT_BYTES ? device.takeOut(spec, outputs[i]!) : null;
+      return small ? new HostStorage(small) : new DeviceStorage(device, outputs[i]!);
+    });
     const tensors = trace.outputs.map(({ shape, dtype }, i) => {
       const place = results[i]!;
       const tensor = primitive.buffer(shape, dtype);

@@ -5,7 +5,7 @@
 import { type DType, type TypedArray, bytesOf, viewOf } from "../core/dtype.ts";
 import { DeviceError } from "../core/errors.ts";
 import type { Tensor } from "../core/tensor.ts";
-import type { Program } from "../lower/program.ts";
+import type { BufferSpec, Program } from "../lower/program.ts";
 import type { Backend, BackendBuffer, Executable } from "./backend.ts";
 import { evaluateOn } from "./evaluate.ts";
 import { type BufferOwner, DeviceStorage, HostStorage } from "./storage.ts";
@@ -122,6 +122,14 @@ export class Device implements BufferOwner, AsyncDisposable {
       received: dtype,
       hint: "cast to float32, or use the CPU",
     });
+  }
+
+  /** Frees a buffer and returns its elements, if the device can be read at once. */
+  takeOut({ dtype, length }: BufferSpec, buffer: BackendBuffer): TypedArray | null {
+    if (!this.backend.readSync || this.#queue) return null;
+    const elements = viewOf(dtype, this.backend.readSync(buffer, 0, length * bytesOf(dtype)));
+    this.release(buffer);
+    return elements;
   }
 
   /** Moves a host tensor here; later reads find it on the device. */

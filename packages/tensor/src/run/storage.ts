@@ -17,6 +17,10 @@ export class HostStorage implements Storage {
     this.data = data;
   }
 
+  attach(tensor: Tensor): void {
+    tensor.storage = this;
+  }
+
   detach(): void {
     // The garbage collector owns host arrays.
   }
