@@ -14,9 +14,19 @@ export type Batch = Readonly<Record<string, Tensor>>;
 export interface Source<B extends object> {
   /** Number of examples. */
   readonly length: number;
-  /** The examples at `positions`, as one batch of fresh tensors. */
-  batch(positions: Uint32Array): B | Promise<B>;
+  /** The examples at `positions`, as one batch of fresh tensors; random changes depend on `epoch`. */
+  batch(positions: Uint32Array, epoch: number): B | Promise<B>;
 }
+
+/** What a batch was drawn for. A change that is a function of these can be drawn again when a run is resumed. */
+export interface BatchContext {
+  readonly epoch: number;
+  /** Rows of the fields as they were given, which a subset or a shuffle does not renumber. */
+  readonly rows: Uint32Array;
+}
+
+/** Changes the values of one field of a batch, on the host: another `Field` with as many examples. */
+export type FieldChange = (field: Field, context: BatchContext) => Field;
 
 /** Rows of host fields, made by `dataset`. Immutable: every method returns another one over the same memory. */
 export class Dataset<B extends object = Batch> implements Source<B> {
@@ -24,13 +34,20 @@ export class Dataset<B extends object = Batch> implements Source<B> {
   readonly fields: Readonly<Record<string, Field>>;
   /** The rows of `fields` that belong to this dataset, in order. */
   readonly rows: Uint32Array;
-  readonly #transform: (batch: Batch) => B;
+  readonly #transform: (batch: Batch, context: BatchContext) => B;
+  readonly #changes: ReadonlyMap<string, FieldChange>;
 
   /** @internal Use `dataset()`. */
-  constructor(fields: Readonly<Record<string, Field>>, rows: Uint32Array, transform: (batch: Batch) => B) {
+  constructor(
+    fields: Readonly<Record<string, Field>>,
+    rows: Uint32Array,
+    transform: (batch: Batch, context: BatchContext) => B,
+    changes: ReadonlyMap<string, FieldChange> = new Map(),
+  ) {
     this.fields = fields;
     this.rows = rows;
     this.#transform = transform;
+    this.#changes = changes;
   }
 
   /** Number of examples. */
@@ -53,12 +70,12 @@ export class Dataset<B extends object = Batch> implements Source<B> {
       }
       rows[i] = row;
     }
-    return new Dataset(this.fields, rows, this.#transform);
+    return new Dataset(this.fields, rows, this.#transform, this.#changes);
   }
 
   /** Examples from `start` to before `end`, as `Array.prototype.slice` counts. */
   slice(start?: number, end?: number): Dataset<B> {
-    return new Dataset(this.fields, this.rows.slice(start, end), this.#transform);
+    return new Dataset(this.fields, this.rows.slice(start, end), this.#transform, this.#changes);
   }
 
   /** The first `count` examples. */
@@ -75,12 +92,47 @@ export class Dataset<B extends object = Batch> implements Source<B> {
    * console.log(scaled.batch([0, 1]).x.dtype); // float32
    * ```
    */
-  map<C extends object>(transform: (batch: B) => C): Dataset<C> {
-    return new Dataset(this.fields, this.rows, (batch) => transform(this.#transform(batch)));
+  map<C extends object>(transform: (batch: B, context: BatchContext) => C): Dataset<C> {
+    const inner = this.#transform;
+    return new Dataset(
+      this.fields,
+      this.rows,
+      (batch, context) => transform(inner(batch, context), context),
+      this.#changes,
+    );
   }
 
-  /** The values of one field for the examples of this dataset, on the host and before any `map`. */
+  /**
+   * The dataset whose batches hold `change` of one field, made on the host before any `map`: the place for
+   * augmentation. Changes of one field follow each other.
+   *
+   * ```ts
+   * const train = digits({ count: 10 }).augment("x", imageAugmentation({ shift: 2, rotate: 0.1 }));
+   * console.log(train.batch([0, 1]).x.shape); // [ 2, 28, 28 ]
+   * ```
+   */
+  augment(name: string, change: FieldChange): Dataset<B> {
+    this.#require(name);
+    const before = this.#changes.get(name);
+    const both: FieldChange = before ? (field, context) => change(before(field, context), context) : change;
+    return new Dataset(this.fields, this.rows, this.#transform, new Map(this.#changes).set(name, both));
+  }
+
+  /** The values of one field for the examples of this dataset, on the host and before any `augment` and `map`. */
   field(name: string): Field {
+    return gatherRows(this.#require(name), this.rows);
+  }
+
+  batch(positions: ArrayLike<number>, epoch = 0): B {
+    const context = { epoch, rows: Uint32Array.from(positions, (position) => this.rows[position]!) };
+    const tensors = Object.entries(this.fields).map(([name, all]) => {
+      const field = gatherRows(all, context.rows);
+      return [name, tensorOf(this.#changes.get(name)?.(field, context) ?? field)] as const;
+    });
+    return this.#transform(Object.fromEntries(tensors), context);
+  }
+
+  #require(name: string): Field {
     const field = Object.hasOwn(this.fields, name) ? this.fields[name] : undefined;
     if (!field) {
       throw new ValueError("data", `there is no field ${name}`, {
@@ -89,14 +141,7 @@ export class Dataset<B extends object = Batch> implements Source<B> {
         hint: `fields are ${Object.keys(this.fields).join(", ")}`,
       });
     }
-    return gatherRows(field, this.rows);
-  }
-
-  batch(positions: ArrayLike<number>): B {
-    const rows = Uint32Array.from(positions, (position) => this.rows[position]!);
-    return this.#transform(
-      Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, tensorOf(gatherRows(field, rows))])),
-    );
+    return field;
   }
 }
 

@@ -1,5 +1,6 @@
 /** `@dormouse/data`: datasets, seeded loaders, splits, readers and generators. */
-export { type Batch, Dataset, type Source, dataset } from "./dataset.ts";
+export { type AugmentationOptions, imageAugmentation } from "./augment.ts";
+export { type Batch, type BatchContext, Dataset, type FieldChange, type Source, dataset } from "./dataset.ts";
 export type { Field, FieldInput, HostArray, ValueCheck } from "./field.ts";
 export { type Loaded, type Loader, type LoaderOptions, loader } from "./loader.ts";
 export { Random } from "./random.ts";

@@ -67,7 +67,7 @@ export function loader<B extends object>(source: Source<B>, options: LoaderOptio
     const order = orderOf(wordsNow(shuffle), epoch);
     for (let index = start; index < length; index++) {
       const rows = positions(order, index);
-      const made = source.batch(rows);
+      const made = source.batch(rows, epoch);
       if (made instanceof Promise) {
         throw new ValueError("loader", "the source makes its batches asynchronously", { hint: "use for await" });
       }
@@ -82,7 +82,7 @@ export function loader<B extends object>(source: Source<B>, options: LoaderOptio
     let next = start;
     const make = async (index: number): Promise<Loaded<B>> => {
       const rows = positions(order, index);
-      return withIndices(await source.batch(rows), rows);
+      return withIndices(await source.batch(rows, epoch), rows);
     };
     try {
       for (let index = start; index < length; index++) {
