@@ -6,7 +6,7 @@
 import { isInteger } from "../core/dtype.ts";
 import { DTypeError, ValueError } from "../core/errors.ts";
 import { primitive } from "../core/primitives.ts";
-import { type Shape, axesOf, sizeOf, showShape, stridesOf } from "../core/shape.ts";
+import { type Shape, sizeOf, showShape, stridesOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { coordinates, fromHost, hostDataOf, shifted } from "./pieces.ts";
 import { filledLike } from "./operands.ts";

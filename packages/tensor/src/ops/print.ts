@@ -41,6 +41,7 @@ export async function format(
 
 /** Prints values to the console: a tensor as `format` does, anything else as it is. */
 export async function print(value: unknown, options: FormatOptions = {}): Promise<void> {
+  // eslint-disable-next-line no-console -- the console is where it prints
   console.log(value instanceof Tensor ? await format(value, options) : value);
 }
 
