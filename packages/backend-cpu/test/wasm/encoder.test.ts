@@ -4,6 +4,7 @@ import {
 } from "../../src/wasm/encoder.ts";
 import type { Expression, ValueType } from "../../src/wasm/encoder.ts";
 import { instructions } from "../../src/wasm/instructions.ts";
+import type { Row } from "../../src/wasm/instructions.ts";
 import * as encoder from "../../src/wasm/encoder.ts";
 import { ModuleBuilder, call } from "../../src/wasm/module.ts";
 
@@ -192,7 +193,7 @@ test("every instruction of the table is accepted by the engine's validator", () 
   const groups = encoder as unknown as Record<string, Record<string, (...operands: unknown[]) => Expression>>;
   const operand = { i: i(0), l: l(0n), f: f(0), d: d(0), v: I(0) };
   const relaxed = (name: string) => name.includes("relaxed");
-  for (const [name, [, signature, immediate]] of Object.entries(instructions as Record<string, readonly [number, string, string?]>)) {
+  for (const [name, [, signature, immediate]] of Object.entries<Row>(instructions)) {
     if (relaxed(name) && !relaxedSimd) continue;
     const [group, method] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
     const operands: unknown[] = [...signature.split(">")[0]!].map((letter) => operand[letter as "i"]);
