@@ -174,10 +174,12 @@ export function spentError(op: string, tensor: Tensor): SpentError {
 
 /** Remembers the place of a call. The stack is only formatted if somebody asks; capturing takes about 2 µs. */
 export function captureOrigin(): Error {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 8;
+  // A property of V8 and JavaScriptCore; elsewhere nobody reads it.
+  const errors = Error as ErrorConstructor & { stackTraceLimit: number };
+  const limit = errors.stackTraceLimit;
+  errors.stackTraceLimit = 8;
   const origin = new Error("origin");
-  Error.stackTraceLimit = limit;
+  errors.stackTraceLimit = limit;
   return origin;
 }
 
