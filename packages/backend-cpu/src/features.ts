@@ -63,7 +63,7 @@ function maySleep(): boolean {
 export function detectFeatures(allowFma: boolean): Features {
   if (!accepts(i32x4.add(i32x4.const(0), i32x4.const(0)))) {
     throw new DeviceError("cpu", "this engine has no WebAssembly SIMD", {
-      hint: "use Node 20, Chrome 91, Firefox 89, Safari 16.4 or newer, or reference()",
+      hint: "use Node 20, Chrome 91, Firefox 114, Safari 16.4 or newer, or reference()",
     });
   }
   const sharedMemory = hasSharedMemory();

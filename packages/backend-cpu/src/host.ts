@@ -83,7 +83,7 @@ const port = {
 };
 `;
   const url = URL.createObjectURL(new Blob([prelude + source], { type: "text/javascript" }));
-  const worker = new Worker(url, { name });
+  const worker = new Worker(url, { name, type: "module" });
   worker.onmessage = ({ data }) => events.message(data);
   worker.onerror = (event) => events.error(event.message);
   return {
