@@ -78,7 +78,7 @@ export async function checkGrads<A extends readonly unknown[], R>(
       const shifted = async (x: number): Promise<number> => {
         const moved = point.tensors(k, values!.with(at, x));
         using result = value(...point.trees(moved));
-        return result.item();
+        return await result.item();
       };
       const [up, down] = [values![at]! + h, values![at]! - h];
       const numeric = ((await shifted(up)) - (await shifted(down))) / (up - down);
