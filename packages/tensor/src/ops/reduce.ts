@@ -13,31 +13,35 @@ import { cut } from "./movement.ts";
 import { filledLike, requireFloat, stretch, typed } from "./operands.ts";
 
 /** Where to reduce and what to leave. */
-export interface ReduceOptions<Op extends string, S extends Shape, A, K extends boolean> {
+export interface ReduceAxes<A, K extends boolean> {
   /** One axis or several, negative from the end. Default: all. */
-  readonly axis?: (A & AxisCheck<Op, S, A>) | undefined;
+  readonly axis?: A | undefined;
   /** Leave length 1 in place of each reduced axis. Default: false. */
   readonly keepDims?: K | undefined;
 }
+
+/** `ReduceAxes`, with literal axes checked against the shape. */
+export type ReduceOptions<Op extends string, S extends Shape, A, K extends boolean> = ReduceAxes<A, K> &
+  AxisCheck<Op, S, A>;
 
 type MaybeAxes = Axes | undefined;
 
 /** Σ x. Of nothing: 0. Example: `sum(tensor([[1, 2], [3, 4]]), { axis: 0 })` is `[4, 6]`. */
 export function sum<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"sum", S, A, K> = {},
+  options?: ReduceOptions<"sum", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("sum", options.axis, x.shape);
-  return typed(finish(primitive.reduce(countable(x), "sum", axes), x, axes, options.keepDims));
+  const axes = positionsOf("sum", options?.axis, x.shape);
+  return typed(finish(primitive.reduce(countable(x), "sum", axes), x, axes, options?.keepDims));
 }
 
 /** Σ x / n. Of nothing: NaN. */
 export function mean<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"mean", S, A, K> = {},
+  options?: ReduceOptions<"mean", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("mean", options.axis, requireFloat("mean", x).shape);
-  return typed(finish(average(x, axes), x, axes, options.keepDims));
+  const axes = positionsOf("mean", options?.axis, requireFloat("mean", x).shape);
+  return typed(finish(average(x, axes), x, axes, options?.keepDims));
 }
 
 /**
@@ -46,9 +50,9 @@ export function mean<S extends Shape, const A extends MaybeAxes = undefined, K e
  */
 export function prod<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"prod", S, A, K> = {},
+  options?: ReduceOptions<"prod", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("prod", options.axis, x.shape);
+  const axes = positionsOf("prod", options?.axis, x.shape);
   const rest = otherAxes(x.rank, axes);
   const outer = rest.map((axis) => x.shape[axis]!);
   const length = sizeOf(axes.map((axis) => x.shape[axis]!));
@@ -60,43 +64,43 @@ export function prod<S extends Shape, const A extends MaybeAxes = undefined, K e
     factors = n % 2 === 0 ? product : primitive.concat([product, cut(factors, last, n - 1, n)], last);
   }
   const result = length === 0 ? primitive.constant(1, outer, factors.dtype) : primitive.reshape(factors, outer);
-  return typed(finish(result, x, axes, options.keepDims));
+  return typed(finish(result, x, axes, options?.keepDims));
 }
 
 /** The largest element; NaN if one is. Equal largest elements share the derivative evenly. */
 export function max<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"max", S, A, K> = {},
+  options?: ReduceOptions<"max", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("max", options.axis, x.shape);
+  const axes = positionsOf("max", options?.axis, x.shape);
   refuseEmpty("max", x, axes);
-  return typed(finish(largest(x, axes), x, axes, options.keepDims));
+  return typed(finish(largest(x, axes), x, axes, options?.keepDims));
 }
 
 /** The smallest element; NaN if one is. Equal smallest elements share the derivative evenly. */
 export function min<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"min", S, A, K> = {},
+  options?: ReduceOptions<"min", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("min", options.axis, x.shape);
+  const axes = positionsOf("min", options?.axis, x.shape);
   refuseEmpty("min", x, axes);
-  return typed(finish(reversed(largest(reversed(x), axes)), x, axes, options.keepDims));
+  return typed(finish(reversed(largest(reversed(x), axes)), x, axes, options?.keepDims));
 }
 
 /** Position (int32) of the largest element along one axis, or in row-major order; the first of equals, NaN first. */
 export function argmax<S extends Shape, const A extends number | undefined = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"argmax", S, A, K> = {},
+  options?: ReduceOptions<"argmax", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  return typed(argument("argmax", x, x, options.axis, options.keepDims));
+  return typed(argument("argmax", x, x, options?.axis, options?.keepDims));
 }
 
 /** Position (int32) of the smallest element along one axis, or in row-major order; the first of equals, NaN first. */
 export function argmin<S extends Shape, const A extends number | undefined = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"argmin", S, A, K> = {},
+  options?: ReduceOptions<"argmin", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  return typed(argument("argmin", x, reversed(x), options.axis, options.keepDims));
+  return typed(argument("argmin", x, reversed(x), options?.axis, options?.keepDims));
 }
 
 /**
@@ -105,30 +109,30 @@ export function argmin<S extends Shape, const A extends number | undefined = und
  */
 export function variance<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"variance", S, A, K> & { readonly correction?: number } = {},
+  options?: ReduceOptions<"variance", S, A, K> & { readonly correction?: number },
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("variance", options.axis, requireFloat("variance", x).shape);
-  return typed(finish(spread(x, axes, options.correction), x, axes, options.keepDims));
+  const axes = positionsOf("variance", options?.axis, requireFloat("variance", x).shape);
+  return typed(finish(spread(x, axes, options?.correction), x, axes, options?.keepDims));
 }
 
 /** √variance; its derivative is 0 where the variance is 0. `correction` as for `variance` (1). */
 export function std<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"std", S, A, K> & { readonly correction?: number } = {},
+  options?: ReduceOptions<"std", S, A, K> & { readonly correction?: number },
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("std", options.axis, requireFloat("std", x).shape);
-  return typed(finish(flatRoot(spread(x, axes, options.correction)), x, axes, options.keepDims));
+  const axes = positionsOf("std", options?.axis, requireFloat("std", x).shape);
+  return typed(finish(flatRoot(spread(x, axes, options?.correction)), x, axes, options?.keepDims));
 }
 
 /** log Σ exp x, without overflow. Of nothing, or of nothing but -Infinity: -Infinity. */
 export function logsumexp<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"logsumexp", S, A, K> = {},
+  options?: ReduceOptions<"logsumexp", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("logsumexp", options.axis, requireFloat("logsumexp", x).shape);
+  const axes = positionsOf("logsumexp", options?.axis, requireFloat("logsumexp", x).shape);
   if (sizeOf(axes.map((axis) => x.shape[axis]!)) === 0) {
     const shape = otherAxes(x.rank, axes).map((axis) => x.shape[axis]!);
-    return typed(finish(primitive.constant(-Infinity, shape, x.dtype), x, axes, options.keepDims));
+    return typed(finish(primitive.constant(-Infinity, shape, x.dtype), x, axes, options?.keepDims));
   }
   const top = primitive.identity(primitive.reduce(x, "max", axes), "stop");
   // Any shift gives the same sum; an infinite one would give ∞ - ∞.
@@ -140,7 +144,7 @@ export function logsumexp<S extends Shape, const A extends MaybeAxes = undefined
   const none = primitive.equal(total, filledLike(total, 0));
   const log = primitive.log(primitive.where(none, filledLike(total, 1), total));
   const result = primitive.where(none, filledLike(total, -Infinity), primitive.add(log, shift));
-  return typed(finish(result, x, axes, options.keepDims));
+  return typed(finish(result, x, axes, options?.keepDims));
 }
 
 /**
@@ -149,39 +153,39 @@ export function logsumexp<S extends Shape, const A extends MaybeAxes = undefined
  */
 export function norm<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"norm", S, A, K> & { readonly p?: number } = {},
+  options?: ReduceOptions<"norm", S, A, K> & { readonly p?: number },
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("norm", options.axis, requireFloat("norm", x).shape);
-  if (!Number.isFinite(options.p ?? 2)) refuseEmpty("norm", x, axes);
-  return typed(finish(lengthOf(x, options.p ?? 2, axes), x, axes, options.keepDims));
+  const axes = positionsOf("norm", options?.axis, requireFloat("norm", x).shape);
+  if (!Number.isFinite(options?.p ?? 2)) refuseEmpty("norm", x, axes);
+  return typed(finish(lengthOf(x, options?.p ?? 2, axes), x, axes, options?.keepDims));
 }
 
 /** Whether all elements are true (not 0). Of nothing: true. */
 export function all<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"all", S, A, K> = {},
+  options?: ReduceOptions<"all", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("all", options.axis, x.shape);
+  const axes = positionsOf("all", options?.axis, x.shape);
   const zeros = count(primitive.equal(x, filledLike(x, 0)), axes);
-  return typed(finish(primitive.equal(zeros, filledLike(zeros, 0)), x, axes, options.keepDims));
+  return typed(finish(primitive.equal(zeros, filledLike(zeros, 0)), x, axes, options?.keepDims));
 }
 
 /** Whether any element is true (not 0). Of nothing: false. */
 export function any<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"any", S, A, K> = {},
+  options?: ReduceOptions<"any", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("any", options.axis, x.shape);
-  return typed(finish(primitive.cast(count(x, axes), "bool"), x, axes, options.keepDims));
+  const axes = positionsOf("any", options?.axis, x.shape);
+  return typed(finish(primitive.cast(count(x, axes), "bool"), x, axes, options?.keepDims));
 }
 
 /** How many elements are not 0 (int32). */
 export function countNonzero<S extends Shape, const A extends MaybeAxes = undefined, K extends boolean = false>(
   x: Tensor<S>,
-  options: ReduceOptions<"countNonzero", S, A, K> = {},
+  options?: ReduceOptions<"countNonzero", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
-  const axes = positionsOf("countNonzero", options.axis, x.shape);
-  return typed(finish(count(x, axes), x, axes, options.keepDims));
+  const axes = positionsOf("countNonzero", options?.axis, x.shape);
+  return typed(finish(count(x, axes), x, axes, options?.keepDims));
 }
 
 /** Gives a reduced tensor its kept axes back. */

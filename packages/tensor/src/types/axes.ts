@@ -63,10 +63,10 @@ type AxesVerdict<S extends Shape, Axis> = S extends Shape
     : "fits"
   : never;
 
-/** `unknown` where every literal axis is one of `S`, else the sentence. */
+/** `unknown` where every literal axis is one of `S`, else options whose `axis` asks for the sentence. */
 export type AxisCheck<Op extends string, S extends Shape, Axis> = {
   fits: unknown;
-  differs: Mismatch<AxisSentence<Op, S, OutOfRange<S, Named<Axis>>>>;
+  differs: { readonly axis: Mismatch<AxisSentence<Op, S, OutOfRange<S, Named<Axis>>>> };
 }[AxesVerdict<S, Axis>];
 
 type AxisSentence<Op extends string, S extends Shape, Axis extends number> = S["length"] extends keyof Ranges
