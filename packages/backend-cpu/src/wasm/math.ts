@@ -23,7 +23,7 @@ const tables32 = {
   sin: [-0.16666653752326965, 0.008332112804055214, -0.0001950874284375459],
   cos: [0.04166664555668831, -0.0013887251261621714, 2.4425684387097135e-5],
   tanh: [-0.3333333134651184, 0.133331760764122, -0.053942855447530746, 0.0216789823025465, -0.008123086765408516, 0.002092830603942275],
-  atan: [-0.3333331346511841, 0.1999843418598175, -0.14242742955684662, 0.10587368160486221, -0.06060538440942764],
+  atan: [-0.333332359790802, 0.19994240999221802, -0.14175046980381012, 0.10159504413604736, -0.051306478679180145],
   erf: [0.12837916612625122, -0.37612631916999817, 0.11283688992261887, -0.02685900405049324, 0.0052000246942043304, -0.0008131092763505876, 8.320590131916106e-5],
   /** log(erfc(x)) on [0.9, 4]. */
   erfc: [0.0001705541362753138, -1.1294951438903809, -0.6333866119384766, -0.1082366406917572, 0.025091513991355896, -0.004160533659160137, 0.00043230445589870214, -2.090968882839661e-5],
@@ -57,18 +57,20 @@ interface Width {
   readonly erfSplit: number;
   readonly erfLimit: number;
   readonly smallestNormal: number;
+  /** Up to here atan is a polynomial of x itself; 1/2 where x - 1 has to be exact. */
+  readonly atanSplit: number;
   /** π/4 less its nearest value. */
   readonly quarterPiRest: number;
 }
 const single: Width = {
   bits: 32, mantissa: 23, bias: 127, tables: tables32, magic: 1.5 * 2 ** 23,
   ln2: [0.693359375, Math.LN2 - 0.693359375], exp: { low: -104, high: 89 },
-  tanhLimit: 9.02, erfSplit: 0.92, erfLimit: 4, smallestNormal: 2 ** -126, quarterPiRest: Math.PI / 4 - Math.fround(Math.PI / 4),
+  tanhLimit: 9.02, erfSplit: 0.92, erfLimit: 4, smallestNormal: 2 ** -126, atanSplit: 0.5, quarterPiRest: Math.PI / 4 - Math.fround(Math.PI / 4),
 };
 const double: Width = {
   bits: 64, mantissa: 52, bias: 1023, tables: tables64, magic: 1.5 * 2 ** 52,
   ln2: [0.6931471803691238, 1.9082149292705877e-10], exp: { low: -746, high: 710 },
-  tanhLimit: 19.1, erfSplit: 1, erfLimit: 6, smallestNormal: 2 ** -1022, quarterPiRest: 3.061616997868383e-17,
+  tanhLimit: 19.1, erfSplit: 1, erfLimit: 6, smallestNormal: 2 ** -1022, atanSplit: Math.SQRT2 - 1, quarterPiRest: 3.061616997868383e-17,
 };
 
 /** Arithmetic on the lanes of one width, and the functions built from it. */
@@ -194,15 +196,15 @@ export class Lanes {
     return this.select(lt(size, this.constant(0.625)), this.select(this.float.eq(held, this.constant(0)), held, small), large);
   }
 
-  /** Arc tangent: reduced to |t| ≤ tan(π/8) by the addition theorem. */
+  /** Arc tangent: reduced to |t| ≤ 1/2 by the addition theorem. */
   atan(x: Vector): Vector {
     const { abs, add, sub, mul, div, gt } = this.float;
-    const piRest = this.#width.quarterPiRest;
+    const { quarterPiRest: piRest, atanSplit } = this.#width;
     const held = this.hold(x);
     const size = this.hold(abs(held));
     const one = this.constant(1);
     const far = this.hold(gt(size, this.constant(Math.SQRT2 + 1)));
-    const middle = this.hold(gt(size, this.constant(Math.SQRT2 - 1)));
+    const middle = this.hold(gt(size, this.constant(atanSplit)));
     const numerator = this.select(far, this.constant(-1), this.select(middle, sub(size, one), size));
     const denominator = this.select(far, size, this.select(middle, add(size, one), one));
     const t = this.hold(div(numerator, denominator));

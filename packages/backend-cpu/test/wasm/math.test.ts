@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { f64x2, i32, v128 } from "../../src/wasm/encoder.ts";
+import { v128 } from "../../src/wasm/encoder.ts";
 import { ModuleBuilder } from "../../src/wasm/module.ts";
 import { Nest, integer, plus } from "../../src/wasm/nest.ts";
 import { Lanes } from "../../src/wasm/math.ts";
@@ -8,6 +8,7 @@ import { sine32, sine64 } from "../../src/wasm/angle.ts";
 import { pow32, pow64 } from "../../src/wasm/pow.ts";
 import { exact, exactly, ulps } from "./exact.ts";
 import type { Exact } from "./exact.ts";
+import { hasFma, random } from "./kernel-support.ts";
 
 type Name = keyof typeof exact;
 const names = Object.keys(exact) as Name[];
@@ -28,12 +29,6 @@ function apply(nest: Nest, name: Name, bits: 32 | 64, x: Vector, y: Vector): Vec
 const capacity = 1 << 17;
 const addresses = { x: 1 << 16, y: (1 << 16) + 8 * capacity, result: (1 << 16) + 16 * capacity };
 
-const hasFma = (() => {
-  const module = new ModuleBuilder();
-  module.function({ name: "f", parameters: {}, result: "v128" }, () => f64x2.relaxed_madd(f64x2.const(1), f64x2.const(1), f64x2.const(1)));
-  return WebAssembly.validate(module.bytes());
-})();
-
 function evaluate(name: Name, bits: 32 | 64, xs: readonly number[], ys: readonly number[], fma: boolean): number[] {
   const module = new ModuleBuilder();
   const pages = 1 + Math.ceil((24 * capacity) / 65536);
@@ -53,16 +48,6 @@ function evaluate(name: Name, bits: 32 | 64, xs: readonly number[], ys: readonly
   new array(memory.buffer, addresses.y, ys.length).set(ys);
   (instance.exports["main"] as (bytes: number) => void)(Math.ceil((xs.length * bits) / 128) * 16);
   return Array.from(new array(memory.buffer, addresses.result, xs.length));
-}
-
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Where each function is interesting: [low, high] intervals sampled evenly, "wide" sampled in the exponent. */

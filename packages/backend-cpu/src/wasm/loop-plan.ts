@@ -1,0 +1,114 @@
+/**
+ * How a loop kernel is walked: neighboring axes that every view treats as one are merged, and the axis along which
+ * vectors lie is the one where groups of four cost least. Owns decisions; writes no code.
+ */
+import { bytesOf } from "@dormouse/tensor/graph";
+import type { Affine, LoopKernel, Scalar } from "@dormouse/tensor/graph";
+import { scalarOrder } from "../scalar-order.ts";
+
+/** A loop over one or several merged axes of the kernel. */
+export interface LoopAxis {
+  /** The axis of the kernel whose strides the loop moves by. */
+  readonly axis: number;
+  readonly extent: number;
+}
+
+export interface LoopPlan {
+  readonly outer: readonly LoopAxis[];
+  readonly inner: readonly LoopAxis[];
+  /** The axis with the lanes; -1: one position at a time. */
+  readonly lane: LoopAxis;
+  /** Whether the lanes lie along an inner axis. */
+  readonly horizontal: boolean;
+  /** Groups of four handled in one turn. */
+  readonly unroll: number;
+}
+
+/** Rough cost of one vector operation that is more than an instruction or two, in instructions. */
+const heavy: Partial<Record<Scalar["op"], number>> = {
+  exp: 20, expm1: 25, log: 30, log1p: 35, sin: 35, cos: 35, tanh: 35, atan: 30, erf: 35, pow: 90, threefry: 110, div: 4, sqrt: 4,
+};
+
+export function planLoop(kernel: LoopKernel): LoopPlan {
+  const affines = affinesOf(kernel);
+  const outer = merge(kernel.outer, 0, affines);
+  const inner = merge(kernel.inner, kernel.outer.length, affines);
+  const candidates = [...outer, ...inner].map((lane) => ({ lane, horizontal: inner.includes(lane) }));
+  // Lanes of an inner axis that is not the last would meet positions out of order and miss the first of equals.
+  const ordered = kernel.stages.some((stage) => stage.kind === "reduce" && stage.combine === "argmax");
+  const hasReduce = kernel.stages.some(({ kind }) => kind === "reduce");
+  let best = { lane: { axis: -1, extent: 1 }, horizontal: false, cost: Infinity };
+  for (const candidate of candidates) {
+    if (ordered && candidate.horizontal && candidate.lane !== inner.at(-1)) continue;
+    const cost = costOf(kernel, candidate.lane, candidate.horizontal, outer, inner);
+    // Of equals the last: its neighbors are most likely neighbors in memory.
+    if (cost <= best.cost) best = { ...candidate, cost };
+  }
+  const instructions = Math.max(...kernel.stages.map(({ body }) => workOf(body)));
+  const most = instructions < 12 ? 4 : instructions < 30 ? 2 : best.horizontal && hasReduce ? 2 : 1;
+  const unroll = Math.max(1, Math.min(most, 2 ** Math.floor(Math.log2(Math.max(best.lane.extent / 4, 1)))));
+  return { outer, inner, lane: best.lane, horizontal: best.horizontal, unroll };
+}
+
+/** Every affine function that the kernel evaluates. */
+function affinesOf(kernel: LoopKernel): Affine[] {
+  return kernel.stages.flatMap((stage) => [
+    ...(stage.kind === "store" ? [stage.at] : []),
+    ...scalarOrder([stage.body]).flatMap((scalar) => {
+      switch (scalar.op) {
+        case "index":
+          return [scalar.at];
+        case "valid":
+          return [...scalar.conditions];
+        case "load":
+          return [scalar.at, ...(scalar.valid ?? [])];
+        default:
+          return [];
+      }
+    }),
+  ]);
+}
+
+/** The axes `first`, `first + 1`, … without those of length 1, neighbors merged where no view tells them apart. */
+function merge(lengths: readonly number[], first: number, affines: readonly Affine[]): LoopAxis[] {
+  const loops: LoopAxis[] = [];
+  lengths.forEach((extent, i) => {
+    const axis = first + i;
+    if (extent === 1) return;
+    const last = loops.at(-1);
+    if (last && affines.every(({ strides }) => strides[last.axis] === strides[axis]! * extent)) {
+      loops[loops.length - 1] = { axis, extent: last.extent * extent };
+    } else {
+      loops.push({ axis, extent });
+    }
+  });
+  return loops;
+}
+
+const workOf = (body: Scalar): number =>
+  scalarOrder([body]).reduce((sum, { op, dtype }) => sum + (op === "const" ? 0 : (heavy[op] ?? 1) * (dtype === "float64" ? 2 : 1)), 0);
+
+/** Instructions for the whole kernel with lanes along `lane`. */
+function costOf(kernel: LoopKernel, lane: LoopAxis, horizontal: boolean, outer: readonly LoopAxis[], inner: readonly LoopAxis[]): number {
+  const turns = (loops: readonly LoopAxis[]): number =>
+    loops.reduce((count, loop) => count * (loop === lane ? Math.ceil(loop.extent / 4) : loop.extent), 1);
+  const access = ({ strides }: Affine, bytes: number): number => {
+    const stride = strides[lane.axis]!;
+    return stride === 0 ? 0.3 : stride === 1 ? bytes === 4 ? 1 : 2 : 6;
+  };
+  return kernel.stages.reduce((sum, stage) => {
+    const once = stage.kind === "store" && stage.level === "outer";
+    const count = turns(outer) * (once ? 1 : turns(inner));
+    let instructions = 1 + workOf(stage.body);
+    for (const scalar of scalarOrder([stage.body])) {
+      if (scalar.op !== "load") continue;
+      instructions += access(scalar.at, bytesOf(scalar.dtype));
+      if (scalar.indirect) instructions += 6;
+      for (const { strides } of scalar.valid ?? []) instructions += strides[lane.axis] === 0 ? 1 : 3;
+    }
+    if (stage.kind === "store") instructions += access(stage.at, 4);
+    // Adding up the lanes of each row.
+    const gather = stage.kind === "reduce" && horizontal ? turns(outer) * 12 : 0;
+    return sum + count * instructions + gather;
+  }, 0);
+}

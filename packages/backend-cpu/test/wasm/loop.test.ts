@@ -1,0 +1,248 @@
+import { describe, expect, test } from "vitest";
+import { dtypes, isFloat, sizeOf, stridesOf } from "@dormouse/tensor/graph";
+import type { DType, TypedArray } from "@dormouse/tensor";
+import type { LoopKernel, ReduceStage, Scalar, ScalarOp, StoreStage } from "@dormouse/tensor/graph";
+import { generateLoop } from "../../src/wasm/loop.ts";
+import { affine, check, constant, index, load, op, random, read, result, runGenerated, sample, write } from "./kernel-support.ts";
+
+const store = (arg: number, strides: readonly number[], body: Scalar, level: "outer" | "inner" = "inner"): StoreStage =>
+  ({ kind: "store", level, arg, at: affine(0, ...strides), body });
+const reduce = (combine: ReduceStage["combine"], body: Scalar): ReduceStage =>
+  ({ kind: "reduce", combine, dtype: combine === "argmax" ? "int32" : body.dtype, body });
+
+/** A map over `shape` of contiguous arguments of the given dtypes. */
+function map(shape: readonly number[], inputs: readonly DType[], body: (...loads: Scalar[]) => Scalar): LoopKernel {
+  const strides = stridesOf(shape);
+  const length = sizeOf(shape);
+  const stored = body(...inputs.map((dtype, arg) => load(dtype, arg, affine(0, ...strides))));
+  return {
+    kind: "loop", outer: shape, inner: [], args: [...inputs.map((dtype) => read(dtype, length)), write(stored.dtype, length)],
+    stages: [store(inputs.length, strides, stored)],
+  };
+}
+
+const inputsOf = (kernel: LoopKernel, specials = false): TypedArray[] =>
+  kernel.args.map(({ dtype, length }, i) => sample(dtype, length, i + 1, specials));
+
+const operators: Record<"float" | "integer" | "bool", readonly (readonly [ScalarOp, number])[]> = {
+  float: [
+    ["neg", 1], ["exp", 1], ["expm1", 1], ["log", 1], ["log1p", 1], ["sin", 1], ["cos", 1], ["tanh", 1], ["atan", 1], ["erf", 1],
+    ["sqrt", 1], ["floor", 1], ["round", 1], ["abs", 1], ["add", 2], ["sub", 2], ["mul", 2], ["div", 2], ["max", 2], ["min", 2], ["pow", 2],
+  ],
+  integer: [["neg", 1], ["abs", 1], ["not", 1], ["add", 2], ["sub", 2], ["mul", 2], ["div", 2], ["max", 2], ["min", 2], ["pow", 2], ["and", 2], ["or", 2]],
+  bool: [["not", 1], ["and", 2], ["or", 2]],
+};
+
+describe("operations", () => {
+  for (const dtype of dtypes) {
+    const kind = isFloat(dtype) ? "float" : dtype === "bool" ? "bool" : "integer";
+    for (const [name, arity] of operators[kind]) {
+      test(`${name} ${dtype}`, () => {
+        const kernel = map([103], arity === 1 ? [dtype] : [dtype, dtype], (...loads) => op(name, dtype, ...loads));
+        check(generateLoop, kernel, inputsOf(kernel, true), dtype === "float64" ? 1e-14 : 2e-6);
+      });
+    }
+    for (const name of ["less", "lessEqual", "equal"] as const) {
+      test(`${name} ${dtype}`, () => {
+        const kernel = map([103], [dtype, dtype], (a, b) => op(name, "bool", a!, b!));
+        check(generateLoop, kernel, inputsOf(kernel, true));
+      });
+    }
+    test(`where ${dtype}`, () => {
+      const kernel = map([103], ["bool", dtype, dtype], (mask, a, b) => op("where", dtype, mask!, a!, b!));
+      check(generateLoop, kernel, inputsOf(kernel, true));
+    });
+    for (const to of dtypes) {
+      test(`cast ${dtype} to ${to}`, () => {
+        const kernel = map([103], [dtype], (a) => op("cast", to, a!));
+        check(generateLoop, kernel, inputsOf(kernel, true), 0);
+      });
+    }
+  }
+  test("max and min with a constant keep NaN", () => {
+    const kernel = map([50], ["float32"], (a) => op("min", "float32", op("max", "float32", a!, constant("float32", 0)), constant("float32", 1)));
+    check(generateLoop, kernel, inputsOf(kernel, true));
+  });
+  test("threefry", () => {
+    const kernel = map([37], ["uint32"], (a) =>
+      op("threefry", "uint32", constant("uint32", 17), constant("uint32", 0xdeadbeef), a!, op("cast", "uint32", index(affine(3, 1)))));
+    check(generateLoop, kernel, inputsOf(kernel));
+  });
+  test("values used twice, invariants and fused products", () => {
+    const kernel = map([5, 33], ["float32", "float32"], (a, b) => {
+      const product = op("mul", "float32", a!, b!);
+      const both = op("add", "float32", product, op("mul", "float32", a!, constant("float32", 0.25)));
+      return op("sub", "float32", op("tanh", "float32", both), op("mul", "float32", both, op("exp", "float32", constant("float32", 0.5))));
+    });
+    check(generateLoop, kernel, inputsOf(kernel));
+  });
+});
+
+describe("shapes of maps", () => {
+  const shapes = [[], [1], [2], [3], [4], [5], [7], [8], [16], [17], [31], [64], [67], [0], [3, 0], [2, 3], [3, 3, 3], [1, 9], [13, 1], [5, 8], [129, 3]];
+  for (const shape of shapes) {
+    for (const dtype of ["float32", "float64", "uint8"] as const) {
+      test(`${dtype} [${shape.join()}], by rows and by columns`, () => {
+        const strides = stridesOf(shape);
+        const turned = shape.map((_, axis) => shape.slice(0, axis).reduce((a, b) => a * b, 1));
+        const length = sizeOf(shape);
+        const kernel: LoopKernel = {
+          kind: "loop", outer: shape, inner: [], args: [read(dtype, length), read(dtype, length), read(dtype, shape.at(-1) ?? 1), write(dtype, length)],
+          stages: [store(3, strides, op("add", dtype,
+            op("add", dtype, load(dtype, 0, affine(0, ...strides)), load(dtype, 1, affine(0, ...turned))),
+            load(dtype, 2, affine(0, ...shape.map((_, axis) => (axis === shape.length - 1 ? 1 : 0))))))],
+        };
+        check(generateLoop, kernel, inputsOf(kernel), 0);
+      });
+    }
+  }
+  for (const [rows, columns] of [[5, 7], [8, 12], [1, 30], [40, 3]] as const) {
+    test(`flip, step, pad and window [${rows}, ${columns}]`, () => {
+      for (const dtype of ["float32", "float64", "bool", "int32"] as const) {
+        const padded = load(dtype, 0, affine(-2 * columns - 3, columns, 1), {
+          valid: [{ ...affine(-2, 1, 0), below: rows }, { ...affine(-3, 0, 1), below: columns }], fill: 1,
+        });
+        const shape = [rows + 4, columns + 5];
+        const flipped = load(dtype, 1, affine(sizeOf(shape) - 1, -(columns + 5), -1));
+        const stepped = load(dtype, 2, affine(0, 2 * (columns + 5), 2));
+        const every = dtype === "bool"
+          ? op("and", dtype, op("or", dtype, padded, flipped), stepped)
+          : op("add", dtype, op("add", dtype, padded, flipped), stepped);
+        const kernel: LoopKernel = {
+          kind: "loop", outer: shape, inner: [],
+          args: [read(dtype, rows * columns), read(dtype, sizeOf(shape)), read(dtype, 4 * sizeOf(shape)), write(dtype, sizeOf(shape)), write("bool", sizeOf(shape))],
+          stages: [
+            store(3, stridesOf(shape), every),
+            store(4, stridesOf(shape), { op: "valid", dtype: "bool", conditions: [{ ...affine(-1, 1, 1), below: columns }, { ...affine(4, 0, -1), below: 3 }] }),
+          ],
+        };
+        check(generateLoop, kernel, inputsOf(kernel), 0);
+      }
+    });
+  }
+  test("gather of rows and of single elements, clamped", () => {
+    for (const [rows, columns] of [[9, 4], [9, 10], [6, 3]] as const) {
+      const indices = load("int32", 0, affine(0, 1, 0));
+      const single = load("int32", 1, affine(0, columns, 1));
+      const kernel: LoopKernel = {
+        kind: "loop", outer: [rows, columns], inner: [],
+        args: [read("int32", rows), read("int32", rows * columns), read("float32", 5 * columns), read("float64", 7), write("float32", rows * columns), write("float64", rows * columns)],
+        stages: [
+          store(4, [columns, 1], load("float32", 2, affine(0, 0, 1), { indirect: [{ index: indices, stride: columns, size: 5 }] })),
+          store(5, [columns, 1], load("float64", 3, affine(0, 0, 0), { indirect: [{ index: single, stride: 1, size: 7 }] })),
+        ],
+      };
+      check(generateLoop, kernel, inputsOf(kernel), 0);
+    }
+  });
+  test("updates in place touch every element once", () => {
+    for (const length of [1, 3, 6, 29]) {
+      const x = load("float32", 0, affine(0, 1));
+      const kernel: LoopKernel = {
+        kind: "loop", outer: [length], inner: [],
+        args: [{ dtype: "float32", length, access: "readwrite" }, { dtype: "float32", length, access: "readwrite" }],
+        stages: [
+          store(0, [1], op("add", "float32", x, load("float32", 1, affine(0, 1)))),
+          store(1, [1], op("mul", "float32", x, constant("float32", 2))),
+        ],
+      };
+      const inputs = inputsOf(kernel);
+      for (const threads of [1, 3]) {
+        const [sum, twice] = runGenerated(generateLoop, kernel, inputs, threads);
+        inputs[0]!.forEach((value, i) => {
+          expect(sum![i]).toBe(Math.fround(value + inputs[1]![i]!));
+          expect(twice![i]).toBe(Math.fround(2 * value));
+        });
+      }
+    }
+  });
+});
+
+describe("reductions", () => {
+  const sizes = [[4, 5], [1, 1], [3, 1], [1, 3], [7, 64], [64, 7], [2, 67], [67, 2], [5, 130], [130, 5], [0, 3], [3, 0], [9, 300], [300, 9]] as const;
+  for (const dtype of dtypes) {
+    for (const combine of ["sum", "max", "argmax"] as const) {
+      if (combine === "sum" && dtype === "bool") continue;
+      test(`${combine} ${dtype} of rows, columns and everything`, () => {
+        for (const [rows, columns] of sizes) {
+          for (const specials of combine === "sum" ? [false] : [false, true]) {
+            const to = combine === "argmax" ? "int32" : dtype;
+            const one = (outer: number[], inner: number[], input: number[], output: number[]): LoopKernel => ({
+              kind: "loop", outer, inner, args: [read(dtype, rows * columns), write(to, sizeOf(outer))],
+              stages: [reduce(combine, load(dtype, 0, affine(0, ...input))), store(1, output, result(to, 0), "outer")],
+            });
+            for (const kernel of [
+              one([rows], [columns], [columns, 1], [1, 0]), one([columns], [rows], [1, columns], [1, 0]), one([], [rows, columns], [columns, 1], [0, 0]),
+              one([], [columns, rows], [1, columns], [0, 0]),
+            ]) check(generateLoop, kernel, inputsOf(kernel, specials), dtype === "float64" ? 1e-13 : 2e-5);
+          }
+        }
+      });
+    }
+  }
+  test("over several axes of many", () => {
+    for (const shape of [[3, 4, 5, 6], [2, 1, 9, 8], [5, 3, 2, 2], [2, 40, 3, 50]]) {
+      const [a, b, c, d] = stridesOf(shape) as [number, number, number, number];
+      const kernel: LoopKernel = {
+        kind: "loop", outer: [shape[1]!, shape[3]!], inner: [shape[0]!, shape[2]!],
+        args: [read("float32", sizeOf(shape)), write("float32", shape[1]! * shape[3]!), write("int32", shape[1]! * shape[3]!)],
+        stages: [
+          reduce("sum", op("mul", "float32", load("float32", 0, affine(0, b, d, a, c)), constant("float32", 0.5))),
+          reduce("argmax", load("float32", 0, affine(0, b, d, a, c))),
+          store(1, [shape[3]!, 1, 0, 0], result("float32", 0), "outer"), store(2, [shape[3]!, 1, 0, 0], result("int32", 1), "outer"),
+        ],
+      };
+      check(generateLoop, kernel, inputsOf(kernel));
+    }
+  });
+  test("the sum of a million float32 is right to a few ulp", () => {
+    const length = 1_000_003;
+    const next = random(5);
+    for (const value of [() => Math.fround(0.1), () => Math.fround(next())]) {
+      const data = Float32Array.from({ length }, value);
+      const want = data.reduce((sum, x) => sum + x, 0);
+      for (const shape of [[length], [1, length]]) {
+        const kernel: LoopKernel = {
+          kind: "loop", outer: shape.slice(0, -1), inner: [length], args: [read("float32", length), write("float32", 1)],
+          stages: [reduce("sum", load("float32", 0, affine(0, ...shape.slice(1).map(() => 0), 1))), store(1, shape.map(() => 0), result("float32", 0), "outer")],
+        };
+        const [, sum] = runGenerated(generateLoop, kernel, [data, new Float32Array(1)]);
+        expect(Math.abs(sum![0]! - want) / want).toBeLessThan(8e-7);
+      }
+      const rows = 100_000;
+      const columns: LoopKernel = {
+        kind: "loop", outer: [10], inner: [rows], args: [read("float32", length), write("float32", 10)],
+        stages: [reduce("sum", load("float32", 0, affine(0, 1, 10))), store(1, [1, 0], result("float32", 0), "outer")],
+      };
+      const [, sums] = runGenerated(generateLoop, columns, [data, new Float32Array(10)]);
+      for (let column = 0; column < 10; column++) {
+        let exact = 0;
+        for (let row = 0; row < rows; row++) exact += data[row * 10 + column]!;
+        expect(Math.abs(sums![column]! - exact) / exact).toBeLessThan(8e-7);
+      }
+    }
+  });
+});
+
+describe("rows", () => {
+  const softmax = (rows: number, columns: number, row: number, column: number, dtype: DType): LoopKernel => {
+    const x = load(dtype, 0, affine(0, row, column));
+    const power = op("exp", dtype, op("sub", dtype, x, result(dtype, 0)));
+    return {
+      kind: "loop", outer: [rows], inner: [columns], args: [read(dtype, rows * columns), write(dtype, rows * columns), write(dtype, rows)],
+      stages: [
+        reduce("max", x), reduce("sum", power), store(1, [row, column], op("div", dtype, power, result(dtype, 1))),
+        store(2, [1, 0], op("add", dtype, result(dtype, 0), op("log", dtype, result(dtype, 1))), "outer"),
+      ],
+    };
+  };
+  for (const [rows, columns] of [[1, 1], [3, 10], [4, 1000], [128, 10], [7, 33], [33, 7], [5, 4], [2, 3]] as const) {
+    test(`softmax and logsumexp of [${rows}, ${columns}]`, () => {
+      for (const dtype of ["float32", "float64"] as const) {
+        for (const kernel of [softmax(rows, columns, columns, 1, dtype), softmax(rows, columns, 1, rows, dtype)]) {
+          check(generateLoop, kernel, inputsOf(kernel), dtype === "float32" ? 2e-6 : 1e-14);
+        }
+      }
+    });
+  }
+});
