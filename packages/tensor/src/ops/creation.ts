@@ -72,14 +72,12 @@ export function arange(first: number, second?: number | RangeOptions, third?: Ra
 /** `count` numbers from `start` to `stop`, both met exactly, at equal distances. */
 export function linspace(start: number, stop: number, count: number, { dtype = "float32" }: DTypeOption = {}): Tensor<[number]> {
   checkLengths("linspace", [count]);
-  const step = count > 1 ? (stop - start) / (count - 1) : 0;
-  const up = ramp("linspace", count, start, step, dtype);
-  if (count < 2) return typed(up);
-  // Counting the second half down from the end makes both ends exact.
-  const down = ramp("linspace", count, stop - (count - 1) * step, step, dtype);
+  if (count < 2) return typed(ramp("linspace", count, start, 0, dtype));
+  // start + i·step may miss the end by a rounding: the last element is set.
+  const up = ramp("linspace", count, start, (stop - start) / (count - 1), dtype);
   const index = primitive.iota(count);
   const isLast = primitive.equal(index, filledLike(index, count - 1));
-  return typed(primitive.where(isLast, filledLike(down, stop), up));
+  return typed(primitive.where(isLast, stretch(toTensor("linspace", stop, dtype), up.shape), up));
 }
 
 function ramp(op: string, length: number, start: number, step: number, dtype: DType): Tensor {
