@@ -30,7 +30,7 @@ describe("checkGrads", () => {
     const wrong = customVjp((x: Tensor) => square(x), (_, x) => (ct) => mul(ct, mul(x, x)));
     const check = checkGrads((p: { inner: Tensor }) => sum(wrong(p.inner)), [{ inner: tensor([[2, 0], [2, 5]]) }]);
     await expect(check).rejects.toThrow(
-      /^checkGrads: the derivative by argument 0\.inner\[1, 1\] is 25 and .* give (10|9\.99)\S* \(1 of 4 elements differ\)/,
+      /^checkGrads: the derivative by argument 0\.inner\[1, 1\] is 25 and .* give (10|9\.99)\S* \(1 of 4 elements/,
     );
     await expect(check).rejects.toMatchObject({ name: "TransformError", received: 25 });
   });
