@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { type Primitive, type Tensor, isFloat, primitive } from "@dormouse/tensor/graph";
 import { derivative, linearMaps } from "../src/derivative.ts";
-import { walks } from "../src/tape.ts";
+import { pull, push, record, walks } from "../src/tape.ts";
 import { expectClose } from "./expect.ts";
 import { interpret, interpretOne } from "./interpreter.ts";
 import { cases, draw, stream } from "./primitives.ts";
@@ -56,6 +56,31 @@ describe("derivative table", () => {
         expect([applied.shape, applied.dtype]).toEqual([y.shape, y.dtype]);
         expect([transposed.shape, transposed.dtype]).toEqual([source.shape, source.dtype]);
         expectClose([inner(change, cotangent)], [inner(tangent, pulled)], { relative: 1e-12, absolute: 1e-13 });
+      });
+
+      it.runIf(smooth && y.sources.length === holes.length)(`can be differentiated again by source ${k}`, () => {
+        // The pullback as a function of the sources, its tangent along one direction, and its own differences.
+        const floats = holes.filter(({ dtype }) => isFloat(dtype));
+        const gradient = pull(record([y], floats), [y], [ct]).get(holes[k]!);
+        if (!gradient) return;
+        const directions = new Map(floats.map((hole) => [hole, primitive.placeholder(hole.shape, hole.dtype)]));
+        const second = push(record([gradient], floats), directions).get(gradient);
+        const along = new Map(
+          floats.map((hole) => [hole, draw({ shape: hole.shape, dtype: "float64", low: -1, high: 1 }, next)]),
+        );
+        const h = 1e-6;
+        const at = (sign: number): Float64Array => {
+          const moved = floats.map((hole): [Tensor, Float64Array] => [
+            hole,
+            known.get(hole)!.map((x, i) => x + sign * h * along.get(hole)![i]!),
+          ]);
+          return interpretOne(gradient, new Map([...known, ...moved]));
+        };
+        const [up, down] = [at(1), at(-1)];
+        const slope = up.map((value, i) => (value - down[i]!) / (2 * h));
+        const tangents = floats.map((hole): [Tensor, Float64Array] => [directions.get(hole)!, along.get(hole)!]);
+        const got = second ? interpretOne(second, new Map([...known, ...tangents])) : slope.map(() => 0);
+        expectClose(got, slope, { relative: 1e-6, absolute: 1e-8 });
       });
 
       it.runIf(smooth && y.sources.length === holes.length)(`has the slope of source ${k}`, () => {

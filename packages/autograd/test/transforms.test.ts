@@ -34,6 +34,7 @@ import {
   tensor,
   where,
 } from "@dormouse/tensor";
+import { topologicalOrder } from "@dormouse/tensor/graph";
 import {
   checkpoint,
   customJvp,
@@ -332,6 +333,16 @@ describe("checkpoint", () => {
     const xs = f64([0.3, -0.5, 1.2, 1, 2, 3], [2, 1, 3]);
     await same(vmap(grad(saved))(xs), vmap(grad(plain))(xs));
     await same(grad((h: Tensor) => sum(vmap(saved)(h)))(xs), grad((h: Tensor) => sum(vmap(plain)(h)))(xs));
+  });
+
+  it("computes the body again behind barriers, and keeps nothing of the first run", () => {
+    const slope = (f: (h: Tensor) => Tensor): Tensor[] => topologicalOrder([grad((h: Tensor) => sum(f(h)))(x)]);
+    const barriers = (nodes: readonly Tensor[]): number =>
+      nodes.filter(({ op, params }) => op === "identity" && (params as { tag: string }).tag === "barrier").length;
+    const again = slope(checkpoint(layer));
+    expect(barriers(again)).toBeGreaterThan(0);
+    expect(again.some(({ op }) => op === "call")).toBe(false);
+    expect(barriers(slope(layer))).toBe(0);
   });
 
   it("gives captured tensors their gradients, and takes trees", async () => {
