@@ -16,24 +16,38 @@ export function rowMajor(sizes: readonly number[]): number[] {
   return strides;
 }
 
-/** Compiles and runs `kernel` on copies of `buffers` as `threads` threads, one after the other; returns the buffers after it. */
-export function runContract(kernel: ContractKernel, buffers: readonly TypedArray[], threads = 1, fma = fusedMultiplyAdd): TypedArray[] {
+/** What a kernel may read beyond a buffer. */
+const slack = 64;
+
+/**
+ * Compiles and runs `kernel` on copies of `buffers` as `threads` threads, one after the other; returns the buffers after
+ * it. Memory ends `slack` bytes (rounded to alignment) after argument `last`, so that reading further traps.
+ */
+export function runContract(
+  kernel: ContractKernel,
+  buffers: readonly TypedArray[],
+  threads = 1,
+  fma = fusedMultiplyAdd,
+  last = buffers.length - 1,
+): TypedArray[] {
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", { initial: 1, maximum: 65536, shared: true });
   const barrier = module.importFunction("env", "barrier", ["i32"]);
   const { scratchBytes } = generateContract(module, kernel, { fma, barrier });
-  let end = 4096;
-  const addresses = buffers.map(({ byteLength }) => {
-    const at = end;
-    end = Math.ceil((at + byteLength + 64) / 64) * 64;
-    return at;
-  });
-  const scratch = end;
-  const pages = Math.ceil((scratch + scratchBytes(threads)) / 65536) + 1;
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true });
+  const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+  const scratch = 4096;
+  const sizes = buffers.map(({ byteLength }) => aligned(byteLength + slack));
+  const total = sizes.reduce((sum, size) => sum + size, scratch + aligned(scratchBytes(threads)));
+  const memory = new WebAssembly.Memory({ initial: Math.ceil(total / 65536), maximum: 65536, shared: true });
   new Uint8Array(memory.buffer).fill(0xff, scratch);
+  let end = memory.buffer.byteLength;
+  const addresses: number[] = [];
+  for (const i of [last, ...buffers.keys()]) addresses[i] ??= end -= sizes[i]!;
   new Int32Array(memory.buffer).set(addresses, 16);
-  buffers.forEach((buffer, i) => new Uint8Array(memory.buffer).set(new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength), addresses[i]!));
+  buffers.forEach((buffer, i) => {
+    const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+    new Uint8Array(memory.buffer).set(bytes, addresses[i]!);
+  });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), { env: { memory, barrier: () => {} } });
   const run = instance.exports["kernel"] as (args: number, scratch: number, thread: number, threads: number) => void;
   for (let thread = threads - 1; thread >= 0; thread--) run(64, scratch, thread, threads);

@@ -24,8 +24,8 @@ function argumentsOf(buffers: readonly TypedArray[], dtypes: readonly DType[], w
 }
 
 /** Fails unless every buffer agrees with the naive loop; `scale` is the size of a sum's terms. */
-function check(kernel: ContractKernel, buffers: readonly TypedArray[], { threads = 1, scale = 1, fma = fusedMultiplyAdd } = {}): void {
-  const [got, expected] = [runContract(kernel, buffers, threads, fma), naiveContract(kernel, buffers)];
+function check(kernel: ContractKernel, buffers: readonly TypedArray[], { threads = 1, scale = 1, fma = fusedMultiplyAdd, last = 2 } = {}): void {
+  const [got, expected] = [runContract(kernel, buffers, threads, fma, last), naiveContract(kernel, buffers)];
   const depth = kernel.k.reduce((product, size) => product * size, 1);
   const unit = kernel.dtype === "float32" ? 2 ** -23 : kernel.dtype === "float64" ? 2 ** -52 : 0;
   const tolerance = unit * scale * (4 + depth);
@@ -71,6 +71,11 @@ describe.each(dtypes)("%s", (dtype) => {
   test.each([0, 1, 2])("empty along axis %i", (axis) => {
     const [m, n, k] = [0, 1, 2].map((i) => (i === axis ? 0 : 3)) as [number, number, number];
     check(...matmul(dtype, 2, m, n, k));
+  });
+  test.each([0, 1, 2])("nothing is read far beyond argument %i", (last) => {
+    for (const layout of layouts) for (const [m, n] of [[7, 100], [100, 7], [1, 99], [99, 1]] as const) {
+      check(...matmul(dtype, 1, m, n, 101, layout), { last });
+    }
   });
   test("without relaxed multiply-add", () => check(...matmul(dtype, 1, 37, 41, 43), { fma: false }));
   test.each([2, 3, 16])("%i threads", (threads) => {
