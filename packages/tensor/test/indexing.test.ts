@@ -7,7 +7,7 @@ import { expectValues, useReference, valuesOf } from "./reference-device.ts";
 beforeAll(useReference);
 const grid = (rows: number, columns: number): Tensor =>
   t.reshape(t.arange(rows * columns, { dtype: "float32" }), [rows, columns]);
-const ints = (data: t.NestedArray): Tensor => t.tensor(data, { dtype: "int32" });
+const ints = (data: readonly number[] | readonly (readonly number[])[]): Tensor => t.tensor(data, { dtype: "int32" });
 
 describe("slice", () => {
   const x = () => grid(4, 5);

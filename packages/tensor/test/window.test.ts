@@ -126,7 +126,10 @@ describe("softmax and activations", () => {
     const x = t.tensor([-1e4, -40, 0, 40, 1e4, Infinity, -Infinity, NaN], { dtype: "float64" });
     const expected = [0, Math.exp(-40), Math.LN2, 40 + Math.exp(-40), 1e4, Infinity, 0, NaN];
     const values = await valuesOf(t.softplus(x));
-    values.forEach((value, i) => expect(value === expected[i] || Number.isNaN(value) || Math.abs(value / expected[i]! - 1) < 1e-14).toBe(true));
+    values.forEach((value, i) => {
+      if (Object.is(value, expected[i])) return;
+      expect(Math.abs(value / expected[i]! - 1)).toBeLessThan(1e-14);
+    });
     await expectValues(t.relu(t.tensor([-1, 0, 2, NaN])), [0, 0, 2, NaN]);
     await expectValues(t.logSigmoid(t.tensor([-1e4, 0], { dtype: "float64" })), [-1e4, -Math.LN2], 1e-15);
     await expectValues(t.normalize(t.tensor([[3, 4], [0, 0]])), [0.6, 0.8, 0, 0], 1e-7);

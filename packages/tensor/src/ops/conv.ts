@@ -66,11 +66,15 @@ function convolve(op: string, x: Tensor, weight: Tensor, options: ConvOptions, r
   const outputs = weight.shape[0]!;
   const kernel = weight.shape.slice(2);
   if (weight.shape[1]! * groups !== channels || outputs % groups !== 0) {
-    throw new ShapeError(op, `${channels} channels and weight ${showShape(weight.shape)} do not fit ${groups} group${groups === 1 ? "" : "s"}`, {
-      expected: [outputs, channels / groups, ...kernel],
-      received: weight.shape,
-      hint: "the weight is [out, channels / groups, ...kernel] and out is a multiple of groups",
-    });
+    throw new ShapeError(
+      op,
+      `${channels} channels and weight ${showShape(weight.shape)} do not fit ${groups} group${groups === 1 ? "" : "s"}`,
+      {
+        expected: [outputs, channels / groups, ...kernel],
+        received: weight.shape,
+        hint: "the weight is [out, channels / groups, ...kernel] and out is a multiple of groups",
+      },
+    );
   }
   const geometry = geometryOf(op, x.shape.slice(2), kernel, options);
   const { counts } = geometry;
@@ -100,7 +104,14 @@ function convolve(op: string, x: Tensor, weight: Tensor, options: ConvOptions, r
   return withBias(op, y, bias);
 }
 
-function requireLayout(op: string, x: Tensor, weight: Tensor, rank: number, layout: string, weightLayout: string): void {
+function requireLayout(
+  op: string,
+  x: Tensor,
+  weight: Tensor,
+  rank: number,
+  layout: string,
+  weightLayout: string,
+): void {
   requireFloat(op, x);
   if (x.dtype !== weight.dtype) {
     throw new DTypeError(op, `${x.dtype} and ${weight.dtype} do not mix`, {
@@ -156,11 +167,15 @@ export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTranspos
   const [batch, channels, height, width] = x.shape as [number, number, number, number];
   const [inputs, each, kh, kw] = weight.shape as [number, number, number, number];
   if (inputs !== channels || channels % groups !== 0) {
-    throw new ShapeError(op, `${channels} channels and weight ${showShape(weight.shape)} do not fit ${groups} group${groups === 1 ? "" : "s"}`, {
-      expected: [channels, each, kh, kw],
-      received: weight.shape,
-      hint: "the weight is [channels, out / groups, ...kernel] and channels a multiple of groups",
-    });
+    throw new ShapeError(
+      op,
+      `${channels} channels and weight ${showShape(weight.shape)} do not fit ${groups} group${groups === 1 ? "" : "s"}`,
+      {
+        expected: [channels, each, kh, kw],
+        received: weight.shape,
+        hint: "the weight is [channels, out / groups, ...kernel] and channels a multiple of groups",
+      },
+    );
   }
   const stride = perAxis(op, "stride", options.stride ?? 1, 2, 1);
   const dilation = perAxis(op, "dilation", options.dilation ?? 1, 2, 1);

@@ -23,7 +23,10 @@ export const cumsum = <S extends Shape>(
   { axis = -1, reverse = false }: CumulativeOptions = {},
 ): Tensor<S> => primitive.cumsum(x, positionOf("cumsum", axis, x.shape), reverse) as Tensor<S>;
 
-/** Every element joined with the one `distance` before it, for distances 1, 2, 4 …; `neutral` stands before the first. */
+/**
+ * Every element joined with the one `distance` before it, for distances 1, 2, 4 …; `neutral` stands before the
+ * first.
+ */
 function doubling<S extends Shape>(
   op: string,
   x: Tensor<S>,
@@ -114,10 +117,14 @@ export function diagonal(x: Tensor, { offset = 0, axes = [0, 1] }: DiagonalOptio
   const rowAxis = positionOf("diagonal", axes[0], x.shape);
   const columnAxis = positionOf("diagonal", axes[1], x.shape);
   if (rowAxis === columnAxis) {
-    throw new AxisError("diagonal", `axes [${axes.join(", ")}] name axis ${rowAxis} of shape ${showShape(x.shape)} twice`, {
-      received: axes,
-      hint: "name two axes",
-    });
+    throw new AxisError(
+      "diagonal",
+      `axes [${axes.join(", ")}] name axis ${rowAxis} of shape ${showShape(x.shape)} twice`,
+      {
+        received: axes,
+        hint: "name two axes",
+      },
+    );
   }
   const lead = otherAxes(x.rank, [rowAxis, columnAxis]);
   const rows = x.shape[rowAxis]!;
@@ -139,10 +146,16 @@ export const trace = (x: Tensor, options: DiagonalOptions = {}): Tensor => {
   return primitive.reduce(elements, "sum", [elements.rank - 1]);
 };
 
-/** Square matrices with the last axis of `x` on a diagonal and zeros elsewhere: `[.., n]` gives `[.., m, m]`, m = n + |offset|. */
+/**
+ * Square matrices with the last axis of `x` on a diagonal and zeros elsewhere: `[.., n]` gives `[.., m, m]`, m = n
+ * + |offset|.
+ */
 export function diagEmbed(x: Tensor, { offset = 0 }: Pick<DiagonalOptions, "offset"> = {}): Tensor {
   if (x.rank === 0) {
-    throw new ShapeError("diagEmbed", "a scalar has no diagonal", { received: x.shape, hint: "give at least one axis" });
+    throw new ShapeError("diagEmbed", "a scalar has no diagonal", {
+      received: x.shape,
+      hint: "give at least one axis",
+    });
   }
   const length = x.shape.at(-1)!;
   const size = length + Math.abs(offset);

@@ -169,11 +169,15 @@ function requireLanes(op: string, indices: Tensor, shape: Shape, axis: number): 
     indices.rank === shape.length &&
     indices.shape.every((length, i) => i === axis || length <= shape[i]!);
   if (fits) return;
-  throw new ShapeError(op, `indices ${showShape(indices.shape)} do not fit shape ${showShape(shape)} along axis ${axis}`, {
-    expected: shape,
-    received: indices.shape,
-    hint: "give indices of the same rank, no longer than the tensor outside that axis",
-  });
+  throw new ShapeError(
+    op,
+    `indices ${showShape(indices.shape)} do not fit shape ${showShape(shape)} along axis ${axis}`,
+    {
+      expected: shape,
+      received: indices.shape,
+      hint: "give indices of the same rank, no longer than the tensor outside that axis",
+    },
+  );
 }
 
 /**
@@ -250,7 +254,13 @@ export function scatter(
 const scatteredSum = (x: Tensor, position: Tensor, values: Tensor): Tensor =>
   primitive.reshape(primitive.scatterAdd(values, position, sizeOf(x.shape)), x.shape);
 
-function scatterParts(op: string, x: Tensor, indices: Tensor, source: Tensor, axis: number): { position: Tensor; values: Tensor } {
+function scatterParts(
+  op: string,
+  x: Tensor,
+  indices: Tensor,
+  source: Tensor,
+  axis: number,
+): { position: Tensor; values: Tensor } {
   const at = positionOf(op, axis, x.shape);
   requireSame(op, x, source);
   requireLanes(op, indices, x.shape, at);
@@ -295,11 +305,15 @@ export function indexAdd(
   const index = indexTensor("indexAdd", indices, x.shape[at]!);
   const expected = x.shape.with(at, sizeOf(index.shape));
   if (index.rank !== 1 || source.rank !== x.rank || expected.some((length, i) => length !== source.shape[i])) {
-    throw new ShapeError("indexAdd", `source ${showShape(source.shape)} with indices ${showShape(index.shape)} does not fit shape ${showShape(x.shape)} along axis ${at}`, {
-      expected,
-      received: source.shape,
-      hint: `give a source of shape ${showShape(expected)} and indices of one axis`,
-    });
+    throw new ShapeError(
+      "indexAdd",
+      `source ${showShape(source.shape)} with indices ${showShape(index.shape)} does not fit shape ${showShape(x.shape)} along axis ${at}`,
+      {
+        expected,
+        received: source.shape,
+        hint: `give a source of shape ${showShape(expected)} and indices of one axis`,
+      },
+    );
   }
   const { to, back } = axisFirst(x.rank, at);
   const rows = primitive.scatterAdd(primitive.permute(source, to), index, x.shape[at]!);

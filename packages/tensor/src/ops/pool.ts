@@ -33,7 +33,11 @@ function maxPool(op: string, x: Tensor, size: PerAxis, options: MaxPoolOptions, 
   const geometry = poolGeometry(op, x, size, options, rank, layout);
   const input = primitive.placeholder(x.shape, x.dtype);
   const output = primitive.reduce(windowsOf(input, geometry, -Infinity), "max", lastAxes(x, rank));
-  return primitive.call([x], { name: op, body: { inputs: [input], output }, rule: ([source]) => [firstWinner(source!, geometry)] });
+  return primitive.call([x], {
+    name: op,
+    body: { inputs: [input], output },
+    rule: ([source]) => [firstWinner(source!, geometry)],
+  });
 }
 
 /**

@@ -17,7 +17,11 @@ export interface SoftmaxOptions extends AxisOption {
 }
 
 /** `x / temperature` less its maximum along the axis, which the result does not depend on. */
-function centered(op: string, x: Tensor, { axis = -1, temperature = 1 }: SoftmaxOptions): { logits: Tensor; at: number } {
+function centered(
+  op: string,
+  x: Tensor,
+  { axis = -1, temperature = 1 }: SoftmaxOptions,
+): { logits: Tensor; at: number } {
   requireFloat(op, x);
   if (!(temperature > 0)) {
     throw new ValueError(op, `temperature is ${temperature}`, { received: temperature, hint: "use a positive number" });
@@ -79,7 +83,10 @@ export interface NormalizeOptions extends AxisOption {
   readonly eps?: number;
 }
 
-/** `x / max(‖x‖₂, eps)` along `axis` (default -1): vectors of length one. A zero vector stays zero, with slope 1/eps. */
+/**
+ * `x / max(‖x‖₂, eps)` along `axis` (default -1): vectors of length one. A zero vector stays zero, with slope
+ * 1/eps.
+ */
 export function normalize<S extends Shape>(x: Tensor<S>, { axis = -1, eps = 1e-12 }: NormalizeOptions = {}): Tensor<S> {
   requireFloat("normalize", x);
   const at = positionOf("normalize", axis, x.shape);

@@ -66,15 +66,23 @@ export interface SelectionOptions {
 }
 
 /** Sorted lanes of `x` with the axis last, NaN everywhere in a lane that holds one, and the shape of a result. */
-function sortedLanes(op: string, x: Tensor, { axis = null, keepDims = false }: SelectionOptions): { lanes: Tensor; shape: number[] } {
+function sortedLanes(
+  op: string,
+  x: Tensor,
+  { axis = null, keepDims = false }: SelectionOptions,
+): { lanes: Tensor; shape: number[] } {
   const at = axis === null ? 0 : positionOf(op, axis, x.shape);
   const source = axis === null ? flat(x) : x;
   const length = source.shape[at]!;
   if (length === 0) {
-    throw new ShapeError(op, `no elements along ${axis === null ? "any axis" : `axis ${at}`} of shape ${showShape(x.shape)}`, {
-      received: x.shape,
-      hint: "give at least one element",
-    });
+    throw new ShapeError(
+      op,
+      `no elements along ${axis === null ? "any axis" : `axis ${at}`} of shape ${showShape(x.shape)}`,
+      {
+        received: x.shape,
+        hint: "give at least one element",
+      },
+    );
   }
   const rest = axesOf(source.rank).filter((other) => other !== at);
   const last = primitive.permute(source, [...rest, at]);
@@ -113,7 +121,11 @@ export function quantile(x: Tensor, q: number | readonly number[], options: Sele
   const { lanes, shape } = sortedLanes("quantile", x, options);
   const one = (share: number): Tensor => {
     if (!(share >= 0 && share <= 1)) {
-      throw new ValueError("quantile", `q is ${share}`, { expected: "0..1", received: share, hint: "use shares from 0 to 1" });
+      throw new ValueError("quantile", `q is ${share}`, {
+        expected: "0..1",
+        received: share,
+        hint: "use shares from 0 to 1",
+      });
     }
     const place = share * (lanes.shape.at(-1)! - 1);
     const low = Math.floor(place);
@@ -145,11 +157,15 @@ export function searchSorted(sorted: Tensor, values: Tensor, { side = "left" }: 
   }
   const lead = sorted.shape.slice(0, -1);
   if (sorted.rank === 0 || (sorted.rank > 1 && !sameShape(lead, values.shape.slice(0, -1)))) {
-    throw new ShapeError("searchSorted", `sorted ${showShape(sorted.shape)} and values ${showShape(values.shape)} do not fit`, {
-      expected: [...lead, "n"],
-      received: values.shape,
-      hint: "give one sorted axis, or equal leading axes",
-    });
+    throw new ShapeError(
+      "searchSorted",
+      `sorted ${showShape(sorted.shape)} and values ${showShape(values.shape)} do not fit`,
+      {
+        expected: [...lead, "n"],
+        received: values.shape,
+        hint: "give one sorted axis, or equal leading axes",
+      },
+    );
   }
   const length = sorted.shape.at(-1)!;
   const elements = flat(sorted);
@@ -211,7 +227,11 @@ export interface HistogramOptions {
  * Counts of elements in `bins` bins of equal width: int32 counts and the `bins + 1` edges. A bin holds its left edge,
  * the last one its right edge too; elements outside and NaN are not counted.
  */
-export function histogram(x: Tensor, bins: number, { min, max }: HistogramOptions = {}): { counts: Tensor; edges: Tensor } {
+export function histogram(
+  x: Tensor,
+  bins: number,
+  { min, max }: HistogramOptions = {},
+): { counts: Tensor; edges: Tensor } {
   requireFloat("histogram", x);
   requireCount("histogram", "bins", bins, 1);
   if (min !== undefined && max !== undefined && !(min < max)) {
@@ -222,7 +242,8 @@ export function histogram(x: Tensor, bins: number, { min, max }: HistogramOption
   }
   const elements = flat(x);
   const greatest = (values: Tensor): Tensor => stopped(primitive.reduce(values, "max", [0]));
-  const low = min === undefined ? primitive.neg(greatest(primitive.neg(elements))) : primitive.constant(min, [], x.dtype);
+  const least = (values: Tensor): Tensor => primitive.neg(greatest(primitive.neg(values)));
+  const low = min === undefined ? least(elements) : primitive.constant(min, [], x.dtype);
   const high = max === undefined ? greatest(elements) : primitive.constant(max, [], x.dtype);
   const everywhere = (value: Tensor): Tensor => primitive.broadcast(value, elements.shape, []);
   const width = minus(high, low);

@@ -74,11 +74,15 @@ export function geometryOf(
     });
     const room = length + before + after - reach[i]!;
     if (room < 0) {
-      throw new ShapeError(op, `a window of ${reach[i]!} does not fit ${length + before + after} elements (axis ${i} of ${showShape(spatial)} with padding)`, {
-        expected: reach[i]!,
-        received: length + before + after,
-        hint: "use a smaller window or more padding",
-      });
+      throw new ShapeError(
+        op,
+        `a window of ${reach[i]!} does not fit ${length + before + after} elements (axis ${i} of ${showShape(spatial)} with padding)`,
+        {
+          expected: reach[i]!,
+          received: length + before + after,
+          hint: "use a smaller window or more padding",
+        },
+      );
     }
     let count = Math.floor(room / strides[i]!) + 1;
     // A last, partial window counts where it starts inside the input or the low padding.
@@ -96,7 +100,13 @@ interface PaddedAxis {
   readonly stride: number;
 }
 
-function paddingOf(op: string, padding: Padding, axis: number, rank: number, along: PaddedAxis): readonly [number, number] {
+function paddingOf(
+  op: string,
+  padding: Padding,
+  axis: number,
+  rank: number,
+  along: PaddedAxis,
+): readonly [number, number] {
   if (padding === "valid") return [0, 0];
   if (padding === "same") {
     const { length, reach, stride } = along;
@@ -140,7 +150,10 @@ export function windows(x: Tensor, size: PerAxis, { axes, stride = 1, dilation =
   const at = along.map((axis) => positionOf("windows", axis, x.shape));
   const sizes = perAxis("windows", "size", size, at.length, 1);
   if (new Set(at).size !== at.length) {
-    throw new ValueError("windows", `axes [${along.join(", ")}] name one twice`, { received: axes, hint: "name each axis once" });
+    throw new ValueError("windows", `axes [${along.join(", ")}] name one twice`, {
+      received: axes,
+      hint: "name each axis once",
+    });
   }
   const rest = otherAxes(x.rank, at);
   const last = primitive.permute(x, [...rest, ...at]);

@@ -80,7 +80,10 @@ export function uniform<const S extends Shape>(
 ): Tensor<S> {
   requireSampler("uniform", key, shape, dtype);
   if (!(low < high)) {
-    throw new ValueError("uniform", `low ${low} is not below high ${high}`, { received: [low, high], hint: "give a low below the high" });
+    throw new ValueError("uniform", `low ${low} is not below high ${high}`, {
+      received: [low, high],
+      hint: "give a low below the high",
+    });
   }
   const share = unit(key, shape, dtype);
   if (low === 0 && high === 1) return share as Tensor<S>;
@@ -153,7 +156,10 @@ export function truncatedNormal<const S extends Shape>(
 ): Tensor<S> {
   requireSampler("truncatedNormal", key, shape, dtype);
   if (!(low < high)) {
-    throw new ValueError("truncatedNormal", `low ${low} is not below high ${high}`, { received: [low, high], hint: "give a low below the high" });
+    throw new ValueError("truncatedNormal", `low ${low} is not below high ${high}`, {
+      received: [low, high],
+      hint: "give a low below the high",
+    });
   }
   const edge = (bound: number): Tensor => primitive.erf(primitive.constant(bound * Math.SQRT1_2, shape, dtype));
   const from = edge(low);
@@ -171,7 +177,11 @@ export function bernoulli<S extends Shape>(key: Key, p: Tensor<S>): Tensor<S>;
 export function bernoulli(key: Key, p: number | Tensor, shape?: Shape): Tensor {
   if (typeof p === "number") {
     if (!(p >= 0 && p <= 1)) {
-      throw new ValueError("bernoulli", `p is ${p}`, { expected: "0..1", received: p, hint: "use a probability from 0 to 1" });
+      throw new ValueError("bernoulli", `p is ${p}`, {
+        expected: "0..1",
+        received: p,
+        hint: "use a probability from 0 to 1",
+      });
     }
     const share = uniform(key, shape ?? []);
     return primitive.less(share, filledLike(share, p));
@@ -191,7 +201,11 @@ export function bernoulli(key: Key, p: number | Tensor, shape?: Shape): Tensor {
 }
 
 /** Exponentially distributed numbers of rate 1: `-log u`. */
-export function exponential<const S extends Shape>(key: Key, shape: S, { dtype = "float32" }: FloatOptions = {}): Tensor<S> {
+export function exponential<const S extends Shape>(
+  key: Key,
+  shape: S,
+  { dtype = "float32" }: FloatOptions = {},
+): Tensor<S> {
   requireSampler("exponential", key, shape, dtype);
   return primitive.neg(primitive.log(fine(key, shape, dtype))) as Tensor<S>;
 }
@@ -216,7 +230,10 @@ export function categorical(key: Key, logits: Tensor, { axis = -1, shape = [] }:
   requireFloat("categorical", logits);
   const at = positionOf("categorical", axis, logits.shape);
   if (logits.shape[at] === 0) {
-    throw new ShapeError("categorical", `no classes along axis ${at} of shape ${showShape(logits.shape)}`, { received: logits.shape, hint: "give at least one class" });
+    throw new ShapeError("categorical", `no classes along axis ${at} of shape ${showShape(logits.shape)}`, {
+      received: logits.shape,
+      hint: "give at least one class",
+    });
   }
   const noise = gumbel(key, [...shape, ...logits.shape], { dtype: logits.dtype as FloatType });
   const noisy = primitive.add(stretch(logits, noise.shape), noise);
@@ -231,8 +248,8 @@ export function randint<const S extends Shape>(key: Key, shape: S, low: number, 
   requireKey("randint", key);
   requireShape("randint", shape);
   const span = high - low;
-  const fits =
-    Number.isInteger(low) && Number.isInteger(high) && low >= -(2 ** 31) && high <= 2 ** 31 && span >= 1 && span <= 2 ** 31;
+  const inside = low >= -(2 ** 31) && high <= 2 ** 31;
+  const fits = Number.isInteger(low) && Number.isInteger(high) && inside && span >= 1 && span <= 2 ** 31;
   if (!fits) {
     throw new ValueError("randint", `[${low}, ${high}) is not a range of int32`, {
       received: [low, high],

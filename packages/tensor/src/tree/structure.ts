@@ -70,7 +70,10 @@ export function flattenTree(tree: unknown): FlatTree {
   return { leaves, structure: { root, count: leaves.length } };
 }
 
-/** Builds the structure of a tree, calling `visit` once for each distinct tensor with the path where it was first met. */
+/**
+ * Builds the structure of a tree, calling `visit` once for each distinct tensor with the path where it was first
+ * met.
+ */
 export function walkTree(
   tree: unknown,
   visit: (tensor: Tensor, path: readonly PathStep[]) => void,
@@ -132,11 +135,15 @@ function cycleError(path: readonly PathStep[], depth: number): ValueError {
  */
 export function unflattenTree(structure: TreeStructure, leaves: readonly unknown[]): unknown {
   if (leaves.length !== structure.count) {
-    throw new ValueError("unflattenTree", `the structure holds ${structure.count} tensors and ${leaves.length} were given`, {
-      expected: structure.count,
-      received: leaves.length,
-      hint: "give one value per leaf of flattenTree",
-    });
+    throw new ValueError(
+      "unflattenTree",
+      `the structure holds ${structure.count} tensors and ${leaves.length} were given`,
+      {
+        expected: structure.count,
+        received: leaves.length,
+        hint: "give one value per leaf of flattenTree",
+      },
+    );
   }
   return build(structure.root, leaves);
 }
