@@ -1,7 +1,7 @@
 /** Shapes that the compiler follows, and the sentences it says where they do not fit. */
 import {
-  type DType, type Tensor, add, broadcastTo, concat, einsum, exp, expandDims, flip, full, linear, matmul, max, mean, mul, ones,
-  permute, reshape, squeeze, stack, sub, sum, tensor, transpose, variance, where, zeros, less,
+  type DType, type NestedArray, type Tensor, add, broadcastTo, concat, einsum, exp, expandDims, flip, full, less, linear,
+  matmul, max, mean, mul, ones, permute, reshape, squeeze, stack, sub, sum, tensor, transpose, variance, where, zeros,
 } from "@dormouse/tensor";
 import { expectType } from "../../../tooling/types/expect.ts";
 
@@ -103,3 +103,10 @@ concat([wide, square]);
 stack([wide, row]);
 // @ts-expect-error permute: axes [0, 1] do not name each axis of shape [2, 1, 3] once; list all 3 axes
 permute(cube, [0, 1]);
+
+// data of unknown depth
+declare const nested: NestedArray;
+declare const table: number[][];
+expectType<Tensor>()(tensor(nested));
+expectType<Tensor>()(tensor(JSON.parse("[1]")));
+expectType<Tensor<[number, number]>>()(tensor(table));

@@ -9,9 +9,10 @@ import type { Shape } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import type { Combined, CombineCheck, Operand } from "../types/index.ts";
 import {
-  commonShape, filledLike, floatPair, numericPair, requireFloat, requireNumeric, requireSameDType, scalarLike, stretch,
-  toTensor, typed, withPartials,
+  absolute, commonShape, filledLike, floatPair, numericPair, requireFloat, requireNumeric, requireSameDType, scalarLike,
+  stretch, toTensor, typed, withPartials,
 } from "./operands.ts";
+import { minus } from "./pieces.ts";
 
 /** `a + b`. `add(tensor([1, 2]), 1)` is `[2, 3]`. */
 export const add = <A extends Operand, B extends Operand>(
@@ -241,10 +242,7 @@ function lengthOf(a: Tensor, b: Tensor): Tensor {
   return primitive.where(primitive.equal(long, filledLike(long, Infinity)), long, length);
 }
 
-const minus = (a: Tensor, b: Tensor): Tensor => primitive.add(a, primitive.neg(b));
-
-const magnitude = (x: Tensor): Tensor =>
-  isFloat(x.dtype) || x.dtype === "int32" ? primitive.max(x, primitive.neg(x)) : x;
+const magnitude = (x: Tensor): Tensor => (isFloat(x.dtype) || x.dtype === "int32" ? absolute(x) : x);
 
 /** -max(-a, -b) shares ties as `max` does; for integers negation could overflow, so they choose. */
 const smaller = (a: Tensor, b: Tensor): Tensor =>
@@ -289,4 +287,3 @@ function truncatedRest(a: Tensor, b: Tensor): Tensor {
   const keep = primitive.where(infinite, finite, filledLike(infinite, 0));
   return primitive.where(keep, a, fixed);
 }
-

@@ -8,7 +8,7 @@ import { primitive } from "../core/primitives.ts";
 import type { Shape } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import type { Broadcast, Combined, CombineCheck, Operand, OperandShape } from "../types/index.ts";
-import { commonShape, filledLike, pair, requireSameDType, stretch, toTensor, typed } from "./operands.ts";
+import { absolute, commonShape, filledLike, pair, requireSameDType, stretch, toTensor, typed } from "./operands.ts";
 
 /** `a == b`, elementwise. `equal(tensor([1, 2]), 2)` is `[false, true]`. */
 export const equal = <A extends Operand, B extends Operand>(
@@ -119,13 +119,12 @@ export const isNaN = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(not(pri
 
 /** True where `x` is Infinity or -Infinity. */
 export const isInf = <S extends Shape>(x: Tensor<S>): Tensor<S> =>
-  typed(primitive.equal(magnitude(x), filledLike(x, Infinity)));
+  typed(primitive.equal(absolute(x), filledLike(x, Infinity)));
 
 /** True where `x` is neither infinite nor NaN. */
 export const isFinite = <S extends Shape>(x: Tensor<S>): Tensor<S> =>
-  typed(primitive.less(magnitude(x), filledLike(x, Infinity)));
+  typed(primitive.less(absolute(x), filledLike(x, Infinity)));
 
-const magnitude = (x: Tensor): Tensor => primitive.max(x, primitive.neg(x));
 const not = (x: Tensor): Tensor => primitive.equal(x, filledLike(x, 0));
 const truth = (x: Tensor): Tensor => primitive.cast(x, "bool");
 

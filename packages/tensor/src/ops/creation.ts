@@ -3,7 +3,7 @@
  * identities) stays a formula and costs no memory. The default dtype is float32.
  */
 import type { DType } from "../core/dtype.ts";
-import { ShapeError, ValueError } from "../core/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../core/errors.ts";
 import { primitive } from "../core/primitives.ts";
 import { type Shape, showShape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -163,8 +163,9 @@ function diagonalOf(x: Tensor, offset: number): Tensor {
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const [top, left] = [Math.max(0, -offset), Math.max(0, offset)];
   const length = Math.max(0, Math.min(rows - top, columns - left));
-  const corner = cut(cut(x, x.rank - 2, Math.min(top, rows), Math.min(top, rows) + length), x.rank - 1, Math.min(left, columns), Math.min(left, columns) + length);
-  return diagonalOfSquare(corner);
+  const [row, column] = [Math.min(top, rows), Math.min(left, columns)];
+  const band = cut(x, x.rank - 2, row, row + length);
+  return diagonalOfSquare(cut(band, x.rank - 1, column, column + length));
 }
 
 /** The diagonal of the last two axes, which have one length: every (n + 1)-th element of them laid flat. */
@@ -184,7 +185,7 @@ export function oneHot(
 ): Tensor {
   checkLengths("oneHot", [classes]);
   if (index.dtype !== "int32" && index.dtype !== "uint32" && index.dtype !== "uint8") {
-    throw new ValueError("oneHot", `the index is ${index.dtype}`, {
+    throw new DTypeError("oneHot", `the index is ${index.dtype}`, {
       expected: "int32",
       received: index.dtype,
       hint: `cast it: cast(index, "int32")`,

@@ -8,7 +8,8 @@ import { primitive } from "../core/primitives.ts";
 import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { Combined, CombineCheck, Operand } from "../types/index.ts";
-import { filledLike, floatPair, requireFloat, requireNumeric, typed, withPartials } from "./operands.ts";
+import { absolute, filledLike, floatPair, requireFloat, requireNumeric, typed, withPartials } from "./operands.ts";
+import { minus } from "./pieces.ts";
 
 /** eˣ. */
 export const exp = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(primitive.exp(requireFloat("exp", x)));
@@ -67,7 +68,7 @@ const TAIL_END = 40;
 
 function complement(x: Tensor): Tensor {
   const of = (value: number): Tensor => filledLike(x, value);
-  const size = magnitude(x);
+  const size = absolute(x);
   const z = primitive.where(primitive.less(of(TAIL_END), size), of(TAIL_END), size);
   const y = primitive.div(minus(of(2), z), primitive.add(of(2), z));
   const twice = primitive.add(y, y);
@@ -124,7 +125,7 @@ function logOddsFormula(x: Tensor): Tensor {
   const rest = minus(of(1), x);
   const nearHalf = primitive.log1p(primitive.div(minus(x, rest), rest));
   const outside = primitive.log(primitive.div(x, rest));
-  const inside = primitive.less(magnitude(minus(x, of(0.5))), of(0.25));
+  const inside = primitive.less(absolute(minus(x, of(0.5))), of(0.25));
   return primitive.where(inside, nearHalf, outside);
 }
 
@@ -143,7 +144,7 @@ export function logaddexp<A extends Operand, B extends Operand>(
 const logSumOfTwo = (a: Tensor, b: Tensor): Tensor =>
   primitive.add(
     primitive.max(a, b),
-    primitive.log1p(primitive.exp(primitive.neg(magnitude(distance(a, b))))),
+    primitive.log1p(primitive.exp(primitive.neg(absolute(distance(a, b))))),
   );
 
 /** a - b, but 0 for equal infinities. */
@@ -184,6 +185,3 @@ function nearest(x: Tensor): Tensor {
   const tie = primitive.where(primitive.equal(rest, of(0.5)), even, low);
   return primitive.where(primitive.less(of(0.5), rest), high, tie);
 }
-
-const minus = (a: Tensor, b: Tensor): Tensor => primitive.add(a, primitive.neg(b));
-const magnitude = (x: Tensor): Tensor => primitive.max(x, primitive.neg(x));

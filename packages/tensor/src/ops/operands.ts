@@ -33,6 +33,9 @@ export function toTensor(op: string, operand: Operand, dtype: DType): Tensor {
   return primitive.constant(value, [], dtype);
 }
 
+/** |x| of a signed dtype, with the derivative 0 at 0. */
+export const absolute = (x: Tensor): Tensor => primitive.max(x, primitive.neg(x));
+
 /** Refuses bool: truth values have logic, not arithmetic. */
 export function requireNumeric(op: string, x: Tensor): Tensor {
   if (x.dtype !== "bool") return x;

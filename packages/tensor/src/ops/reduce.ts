@@ -3,14 +3,15 @@
  * was. Sums of bool and uint8 are int32.
  */
 import { isFloat } from "../core/dtype.ts";
-import { DTypeError, ShapeError } from "../core/errors.ts";
+import { ShapeError, ValueError } from "../core/errors.ts";
 import { primitive } from "../core/primitives.ts";
 import { type Shape, axesOf, otherAxes, showShape, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { Axes, AxisCheck, ReducedShape } from "../types/index.ts";
 import { positionOf, positionsOf } from "./axes.ts";
 import { cut } from "./movement.ts";
-import { filledLike, requireFloat, stretch, typed } from "./operands.ts";
+import { absolute, filledLike, requireFloat, stretch, typed } from "./operands.ts";
+import { minus } from "./pieces.ts";
 
 /** Where to reduce and what to leave. */
 export interface ReduceAxes<A, K extends boolean> {
@@ -136,9 +137,9 @@ export function logsumexp<S extends Shape, const A extends MaybeAxes = undefined
   }
   const top = primitive.identity(primitive.reduce(x, "max", axes), "stop");
   // Any shift gives the same sum; an infinite one would give ∞ - ∞.
-  const finite = primitive.less(magnitude(top), filledLike(top, Infinity));
+  const finite = primitive.less(absolute(top), filledLike(top, Infinity));
   const shift = primitive.where(finite, top, filledLike(top, 0));
-  const shifted = primitive.add(x, primitive.neg(spreadBack(shift, x, axes)));
+  const shifted = minus(x, spreadBack(shift, x, axes));
   const total = primitive.reduce(primitive.exp(shifted), "sum", axes);
   // A row of -∞ has the total 0: its logarithm is chosen, not computed, so that the derivative is 0 and not 0/0.
   const none = primitive.equal(total, filledLike(total, 0));
@@ -201,8 +202,6 @@ const spreadBack = (reduced: Tensor, x: Tensor, axes: Shape): Tensor =>
 const countable = (x: Tensor): Tensor =>
   x.dtype === "bool" || x.dtype === "uint8" ? primitive.cast(x, "int32") : x;
 
-const magnitude = (x: Tensor): Tensor => primitive.max(x, primitive.neg(x));
-
 const count = (x: Tensor, axes: Shape): Tensor =>
   primitive.reduce(primitive.cast(primitive.cast(x, "bool"), "int32"), "sum", axes);
 
@@ -212,7 +211,7 @@ function average(x: Tensor, axes: Shape): Tensor {
 }
 
 function spread(x: Tensor, axes: Shape, correction = 1): Tensor {
-  const deviation = primitive.add(x, primitive.neg(spreadBack(average(x, axes), x, axes)));
+  const deviation = minus(x, spreadBack(average(x, axes), x, axes));
   const total = primitive.reduce(primitive.mul(deviation, deviation), "sum", axes);
   const degrees = sizeOf(axes.map((axis) => x.shape[axis]!)) - correction;
   return primitive.div(total, filledLike(total, Math.max(0, degrees)));
@@ -264,9 +263,9 @@ function refuseEmpty(op: string, x: Tensor, axes: Shape): void {
 
 function lengthOf(x: Tensor, p: number, axes: Shape): Tensor {
   if (Number.isNaN(p)) {
-    throw new DTypeError("norm", "p is NaN", { received: p, hint: "use a number, Infinity or -Infinity" });
+    throw new ValueError("norm", "p is NaN", { received: p, hint: "use a number, Infinity or -Infinity" });
   }
-  const size = magnitude(x);
+  const size = absolute(x);
   if (p === Infinity) return primitive.reduce(size, "max", axes);
   if (p === -Infinity) return primitive.neg(primitive.reduce(primitive.neg(size), "max", axes));
   if (p === 0) return primitive.cast(count(x, axes), x.dtype);

@@ -7,7 +7,8 @@ import { primitive } from "../core/primitives.ts";
 import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { Combined, CombineCheck, Operand } from "../types/index.ts";
-import { filledLike, floatPair, requireFloat, typed, withPartials } from "./operands.ts";
+import { absolute, filledLike, floatPair, requireFloat, typed, withPartials } from "./operands.ts";
+import { minus } from "./pieces.ts";
 
 /** The sine of x radians. */
 export const sin = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(primitive.sin(requireFloat("sin", x)));
@@ -63,7 +64,7 @@ export function atan2<A extends Operand, B extends Operand>(
 
 /** v ↦ v/(x² + y²), scaled by the larger of both so that the squares neither overflow nor vanish. */
 function slopeOf(y: Tensor, x: Tensor): (v: Tensor) => Tensor {
-  const large = primitive.max(magnitude(x), magnitude(y));
+  const large = primitive.max(absolute(x), absolute(y));
   const origin = primitive.equal(large, filledLike(large, 0));
   const scale = primitive.where(origin, filledLike(large, 1), large);
   const [u, w] = [primitive.div(x, scale), primitive.div(y, scale)];
@@ -75,7 +76,7 @@ function slopeOf(y: Tensor, x: Tensor): (v: Tensor) => Tensor {
 /** The angle of the first octant by the smaller over the larger, then reflected into its own. */
 function angle(y: Tensor, x: Tensor): Tensor {
   const of = (value: number): Tensor => filledLike(x, value);
-  const [height, width] = [magnitude(y), magnitude(x)];
+  const [height, width] = [absolute(y), absolute(x)];
   const steep = primitive.less(width, height);
   const small = primitive.where(steep, width, height);
   const large = primitive.max(width, height);
@@ -109,7 +110,7 @@ const hyperbolicCosine = (x: Tensor): Tensor =>
 
 /** With e = exp(x) - 1, sinh is (e + e/(e + 1))/2, exact near 0; far out it is half an exponential. */
 function sinhFormula(x: Tensor): Tensor {
-  const size = magnitude(x);
+  const size = absolute(x);
   const near = primitive.expm1(below(size, ONE_SIDED));
   const both = primitive.add(near, primitive.div(near, primitive.add(near, filledLike(x, 1))));
   return withSign(x, chooseBelow(size, ONE_SIDED, primitive.mul(both, filledLike(x, 0.5)), halfExp(size)));
@@ -119,7 +120,7 @@ function sinhFormula(x: Tensor): Tensor {
 export const cosh = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(hyperbolicCosine(requireFloat("cosh", x)));
 
 function coshFormula(x: Tensor): Tensor {
-  const size = magnitude(x);
+  const size = absolute(x);
   const near = primitive.exp(below(size, ONE_SIDED));
   const both = primitive.add(near, inverse(near));
   return chooseBelow(size, ONE_SIDED, primitive.mul(both, filledLike(x, 0.5)), halfExp(size));
@@ -142,7 +143,7 @@ export const asinh = <S extends Shape>(x: Tensor<S>): Tensor<S> =>
   typed(
     withPartials("asinh", [requireFloat("asinh", x)], asinhFormula, [
       ([s]) => {
-        const size = magnitude(s!);
+        const size = absolute(s!);
         const near = below(size, farOut(s!.dtype));
         const one = filledLike(size, 1);
         const root = primitive.sqrt(primitive.add(primitive.mul(near, near), one));
@@ -153,7 +154,7 @@ export const asinh = <S extends Shape>(x: Tensor<S>): Tensor<S> =>
 
 function asinhFormula(x: Tensor): Tensor {
   const one = filledLike(x, 1);
-  const size = magnitude(x);
+  const size = absolute(x);
   const near = below(size, farOut(x.dtype));
   const squared = primitive.mul(near, near);
   const root = primitive.sqrt(primitive.add(squared, one));
@@ -195,13 +196,11 @@ export const atanh = <S extends Shape>(x: Tensor<S>): Tensor<S> =>
   );
 
 function atanhFormula(x: Tensor): Tensor {
-  const size = magnitude(x);
+  const size = absolute(x);
   const quotient = primitive.div(primitive.add(size, size), minus(filledLike(x, 1), size));
   return withSign(x, primitive.mul(primitive.log1p(quotient), filledLike(x, 0.5)));
 }
 
-const minus = (a: Tensor, b: Tensor): Tensor => primitive.add(a, primitive.neg(b));
-const magnitude = (x: Tensor): Tensor => primitive.max(x, primitive.neg(x));
 const inverse = (x: Tensor): Tensor => primitive.div(filledLike(x, 1), x);
 
 /** x, but `bound` where it is larger; NaN stays. */

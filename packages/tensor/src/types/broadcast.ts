@@ -10,12 +10,12 @@ import type { Show } from "./sentence.ts";
 export type Operand = Tensor | number | boolean;
 
 /**
- * Shape of an operand: a number is a scalar. Read off as a property, because `T extends Tensor<infer S>` stays undecided
- * while the shape holds a type parameter.
+ * Shape of an operand: a number is a scalar. Read off as a property, because `T extends Tensor<infer S>` stays
+ * undecided while the shape holds a type parameter.
  */
 export type OperandShape<T extends Operand> = T extends number | boolean ? [] : T["shape" & keyof T];
 
-/** Compares two types both ways. Unlike a tuple of both, the compiler decides it for type parameters that are the same. */
+/** Compares two types both ways. Unlike a tuple of both, the compiler decides it for equal type parameters. */
 interface Both<A, B> {
   readonly first: A;
   readonly second: B;
@@ -100,4 +100,8 @@ export type Combined<A extends Operand, B extends Operand> = Tensor<
 >;
 
 /** `unknown` where operands broadcast, else the sentence. */
-export type CombineCheck<Op extends string, A extends Operand, B extends Operand> = BroadcastCheck<Op, OperandShape<A>, OperandShape<B>>;
+export type CombineCheck<Op extends string, A extends Operand, B extends Operand> = BroadcastCheck<
+  Op,
+  OperandShape<A>,
+  OperandShape<B>
+>;

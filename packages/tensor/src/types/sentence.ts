@@ -2,16 +2,16 @@
  * How a shape mismatch becomes a compile error: the parameter's type turns into the sentence that the run-time error
  * says. Owns the wording helpers and the brand; knows no op.
  *
- * The rule that keeps generic code compiling: a check is an indexed access `{ fits: unknown; differs: Sentence }[Verdict]`
- * and every verdict is a conditional type that distributes over the dimensions it compares. Where a dimension is still
- * a type parameter (`N extends number`) the compiler cannot decide the verdict and relates by its constraint, which is
- * the verdict for `number`: "fits". A plain `Verdict extends true ? unknown : Sentence` would fail there.
+ * The rule that keeps generic code compiling: a check is an indexed access
+ * `{ fits: unknown; differs: Sentence }[Verdict]`, and every verdict distributes over the dimensions it compares. Where
+ * a dimension is still a type parameter (`N extends number`) the compiler cannot decide the verdict and relates by its
+ * constraint, which is the verdict for `number`: "fits". A plain `Verdict extends true ? unknown : Sentence` would fail.
  */
 import type { Shape } from "../core/shape.ts";
 
 declare const mismatch: unique symbol;
 
-/** A number that does not fit. (A number cannot be intersected with a sentence: that is `never`, which says nothing.) */
+/** A number that does not fit. (A number and a sentence intersect to `never`, which says nothing.) */
 export interface Mismatch<Sentence extends string> {
   readonly [mismatch]: Sentence;
 }

@@ -1,4 +1,4 @@
-/** Elementwise functions against JavaScript's own float64 functions and closed forms, at ordinary and extreme points. */
+/** Elementwise functions against JavaScript's float64 functions and closed forms, at ordinary and extreme points. */
 import { grad } from "@dormouse/autograd";
 import { reference } from "@dormouse/backend-cpu/reference";
 import { beforeAll, describe, expect, test } from "vitest";

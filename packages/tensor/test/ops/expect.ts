@@ -1,4 +1,4 @@
-/** What op tests say: elements are close (NaN equals NaN, infinities by sign, the sign of 0 is free), messages are exact. */
+/** What op tests say: elements are close (NaN equals NaN, the sign of 0 is free), messages are exact. */
 import { expect } from "vitest";
 import { DormouseError, type Tensor } from "../../src/index.ts";
 
