@@ -45,10 +45,6 @@ export const minus = (a: Tensor, b: Tensor): Tensor => primitive.add(a, primitiv
 export const lesser = (a: Tensor, b: Tensor): Tensor =>
   primitive.neg(primitive.max(primitive.neg(a), primitive.neg(b)));
 
-/** not b. */
-export const negated = (condition: Tensor): Tensor =>
-  primitive.equal(condition, filledLike(condition, 0));
-
 /** |x|, with slope 1 at zero. */
 export const magnitude = (x: Tensor): Tensor =>
   primitive.where(primitive.less(x, filledLike(x, 0)), primitive.neg(x), x);
