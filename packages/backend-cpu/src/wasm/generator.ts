@@ -6,8 +6,8 @@
  *
  *     kernel(arguments: i32, scratch: i32, threadIndex: i32, threadCount: i32)
  *
- * `arguments` points to one i32 address per kernel argument; every address is a multiple of 64 (of the element size for
- * a view into temporaries) and at least 64 bytes beyond every buffer may be read. `scratch` is the same for all threads,
+ * `arguments` points to one i32 address per kernel argument; every address is a multiple of 64, and at least 64 bytes
+ * beyond every buffer may be read. Addresses are below 2 GiB, so they may be compared as signed numbers. `scratch` is the same for all threads,
  * 64-byte aligned, holds what `scratchBytes(threadCount)` asked for and contains anything. All threads call the kernel;
  * together they do the work once, each its own part. The driver puts a barrier between kernels that touch the same
  * memory. A kernel may be run by one thread alone as (…, 0, 1), whatever the number of threads.
@@ -23,7 +23,7 @@ export interface GeneratorOptions {
    * Waits until all `threadCount` (the operand) threads of the current kernel have arrived; returns at once for 1.
    * For kernels that share packed data.
    */
-  readonly barrier: FunctionReference;
+  readonly barrier: FunctionReference<"void">;
 }
 
 /** What the driver has to know about generated code. */

@@ -136,6 +136,11 @@ export class ScalarCode {
     return this.#sum(integer(0), "", at, 1, place, place.shift);
   }
 
+  /** Address of the first element of an argument. */
+  baseOf(arg: number): Integer {
+    return this.nest.once(`argument ${arg}`, () => this.nest.hold(i32.load(this.#base, 4 * arg)), () => 0);
+  }
+
   #everywhereEqual(scalar: Scalar, place: Place): boolean {
     if (scalar.op === "const") return true;
     if (this.varies(scalar, place)) return false;
@@ -269,8 +274,7 @@ export class ScalarCode {
     const bytes = bytesOf(this.#dtypes[arg]!);
     const move = place.lane < 0 ? 0 : place.shift * at.strides[place.lane]! * bytes;
     const offset = inside && move > 0 ? move : 0;
-    const base = this.nest.once(`argument ${arg}`, () => this.nest.hold(i32.load(this.#base, 4 * arg)), () => 0);
-    return { address: this.#sum(base, `${arg}`, at, bytes, place, offset === 0 ? place.shift : 0), offset };
+    return { address: this.#sum(this.baseOf(arg), `${arg}`, at, bytes, place, offset === 0 ? place.shift : 0), offset };
   }
 
   /** base + factor·(offset + Σ strides·index), the terms of outer loops summed outside. */

@@ -57,11 +57,35 @@ export function runGenerated<K extends Kernel>(
   const pages = Math.ceil((end + scratchBytes(threads)) / 65536);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 4096 });
   const bytes = new Uint8Array(memory.buffer).fill(0xa5);
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), { env: { memory, barrier: () => {} } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), { env: { memory, barrier: () => atBarrier() } });
   new Uint32Array(memory.buffer, 0, offsets.length).set(offsets);
   inputs.forEach((array, i) => bytes.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), offsets[i]));
   const run = instance.exports[kernelExport] as (table: number, scratch: number, thread: number, threads: number) => void;
-  for (let thread = threads - 1; thread >= 0; thread--) run(0, end, thread, threads);
+  // Before a barrier and after it all threads take turns: up to the barrier first, then again with the memory of the
+  // first pass put back where the barrier is.
+  const stop = new Error("barrier");
+  let atBarrier = (): void => {
+    throw stop;
+  };
+  const eachThread = (call: (thread: number) => void): void => {
+    for (let thread = threads - 1; thread >= 0; thread--) call(thread);
+  };
+  let stopped = false;
+  eachThread((thread) => {
+    try {
+      run(0, end, thread, threads);
+    } catch (error) {
+      if (error !== stop) throw error;
+      stopped = true;
+    }
+  });
+  if (stopped) {
+    eachThread((thread) => {
+      const before = bytes.slice();
+      atBarrier = () => bytes.set(before);
+      run(0, end, thread, threads);
+    });
+  }
   inputs.forEach((array, i) => {
     const after = bytes.subarray(offsets[i]! + array.byteLength, (offsets[i + 1] ?? end) - (i + 1 < inputs.length ? guard : 0));
     expect(after.every((byte) => byte === 0xa5), `bytes after argument ${i}`).toBe(true);
