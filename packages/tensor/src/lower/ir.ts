@@ -4,41 +4,14 @@
  * applied while a value is made are in `simplify.ts`.
  */
 import type { DType } from "../core/dtype.ts";
-import { type Params, type Primitive, topologicalOrder } from "../core/primitives.ts";
+import { type Params, topologicalOrder } from "../core/primitives.ts";
 import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { simplify } from "./simplify.ts";
-
-/** Primitives that survive into the region, and its inputs. `barrier` equals no other value, not even a twin. */
-export type Operation =
-  | Exclude<Primitive, "buffer" | "placeholder" | "identity" | "call" | "check">
-  | "input"
-  | "barrier";
-
-/** Parameters of an operation. */
-export type OperationParams = {
-  [O in Operation]: O extends Primitive
-    ? Params[O]
-    : O extends "input"
-      ? { readonly index: number }
-      : { readonly serial: number };
-};
-
-/** One value of the region. Equal values are the same object. */
-export interface Value<O extends Operation = Operation> {
-  readonly id: number;
-  readonly op: O;
-  readonly sources: readonly Value[];
-  readonly shape: Shape;
-  readonly dtype: DType;
-  readonly params: OperationParams[O];
-}
-
-/** True where `value` is made by `op`; narrows its parameters. */
-export const is = <O extends Operation>(value: Value, op: O): value is Value<O> => value.op === op;
+import type { Operation, OperationParams, Value, ValueMaker } from "./value.ts";
 
 /** Makes values, each once. */
-export class Values {
+export class Values implements ValueMaker {
   readonly #known = new Map<string, Value>();
   #next = 0;
 

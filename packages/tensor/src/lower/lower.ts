@@ -4,7 +4,8 @@
  */
 import { sizeOf } from "../core/shape.ts";
 import { finish, kernelKey } from "./finish.ts";
-import { type Region, type Value, is, valuesOf } from "./ir.ts";
+import { type Region, valuesOf } from "./ir.ts";
+import { type Value, is } from "./value.ts";
 import { merge } from "./merge.ts";
 import { type Plan, plan } from "./plan.ts";
 import type { BufferSpec, Kernel, Program, Slot, Step } from "./program.ts";

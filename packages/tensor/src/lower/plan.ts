@@ -5,7 +5,7 @@
 import { bytesOf } from "../core/dtype.ts";
 import { sizeOf, stridesOf } from "../core/shape.ts";
 import { type Draft, type LoopDraft, loadsOf, readsOf, writesOf } from "./draft.ts";
-import { type Value, is } from "./ir.ts";
+import { type Value, is } from "./value.ts";
 
 /** Alignment of temporaries: what WebGPU asks of a storage-buffer offset, and more than a cache line. */
 const ALIGNMENT = 256;

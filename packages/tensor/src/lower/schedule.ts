@@ -4,7 +4,8 @@
  */
 import { axesOf, otherAxes, sizeOf, stridesOf } from "../core/shape.ts";
 import type { Draft } from "./draft.ts";
-import { type Operation, type Value, is, orderOf } from "./ir.ts";
+import { orderOf } from "./ir.ts";
+import { type Operation, type Value, is } from "./value.ts";
 import type { Affine, Stage } from "./program.ts";
 import { NeedsBuffer, Tracer, isElementwise, isMovement } from "./trace.ts";
 import { Nest, SplitAxis, combine, constantIndex } from "./views.ts";

@@ -4,10 +4,10 @@
  */
 import { type DType, isFloat, roundTo } from "../core/dtype.ts";
 import { type Shape, axesOf, otherAxes, sameShape, sizeOf } from "../core/shape.ts";
-import { type Operation, type OperationParams, type Value, type Values, is } from "./ir.ts";
+import { type Operation, type OperationParams, type Value, type ValueMaker, is } from "./value.ts";
 
 interface Candidate {
-  readonly values: Values;
+  readonly values: ValueMaker;
   readonly op: Operation;
   readonly sources: readonly Value[];
   readonly shape: Shape;
@@ -192,7 +192,7 @@ const order = Object.values(rules);
 
 /** The simpler value, or undefined where no rule applies. */
 export function simplify(
-  values: Values,
+  values: ValueMaker,
   op: Operation,
   sources: readonly Value[],
   shape: Shape,

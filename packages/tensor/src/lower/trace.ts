@@ -5,7 +5,7 @@
  */
 import { type DType, roundTo } from "../core/dtype.ts";
 import { type Shape, stridesOf } from "../core/shape.ts";
-import { type Operation, type Value, is } from "./ir.ts";
+import { type Operation, type Value, is } from "./value.ts";
 import type { Affine, Condition, Indirect, Scalar, ScalarOp } from "./program.ts";
 import { combine, constantIndex, rangeOf, reshapeIndices } from "./views.ts";
 

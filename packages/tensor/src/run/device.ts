@@ -54,9 +54,15 @@ export class Device implements BufferOwner, AsyncDisposable {
   async read(tensor: Tensor): Promise<TypedArray> {
     const host = this.#onHost(tensor);
     if (host) return host;
-    const { buffer, bytes } = this.#stored(tensor);
-    await this.#settled();
-    return viewOf(tensor.dtype, await this.backend.read(buffer, 0, bytes));
+    const { storage, bytes } = this.#stored(tensor);
+    // The tensor may be disposed of while the read is under way.
+    storage.hold();
+    try {
+      await this.#settled();
+      return viewOf(tensor.dtype, await this.backend.read(storage.buffer, 0, bytes));
+    } finally {
+      storage.drop();
+    }
   }
 
   readSync(tensor: Tensor): TypedArray {
@@ -65,8 +71,8 @@ export class Device implements BufferOwner, AsyncDisposable {
     if (!this.backend.readSync || this.#queue) {
       throw new DeviceError("dataSync", `${this.name} cannot be read at once`, { hint: "await data() instead" });
     }
-    const { buffer, bytes } = this.#stored(tensor);
-    return viewOf(tensor.dtype, this.backend.readSync(buffer, 0, bytes));
+    const { storage, bytes } = this.#stored(tensor);
+    return viewOf(tensor.dtype, this.backend.readSync(storage.buffer, 0, bytes));
   }
 
   #onHost(tensor: Tensor): TypedArray | null {
@@ -75,8 +81,8 @@ export class Device implements BufferOwner, AsyncDisposable {
     return null;
   }
 
-  #stored(tensor: Tensor): { buffer: BackendBuffer; bytes: number } {
-    return { buffer: (tensor.storage as DeviceStorage).buffer, bytes: tensor.size * bytesOf(tensor.dtype) };
+  #stored(tensor: Tensor): { storage: DeviceStorage; bytes: number } {
+    return { storage: tensor.storage as DeviceStorage, bytes: tensor.size * bytesOf(tensor.dtype) };
   }
 
   /** Waits for compilations and checks; throws what went wrong in the background. */

@@ -56,6 +56,11 @@ export class DeviceStorage implements Storage {
     this.drop();
   }
 
+  /** Holds the elements without a tensor, until `drop`. */
+  hold(): void {
+    this.#holders++;
+  }
+
   /** One holder less. */
   drop(): void {
     if (--this.#holders === 0) this.device.release(this.buffer);

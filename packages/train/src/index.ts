@@ -1,0 +1,28 @@
+/** `@dormouse/train`: the training loop, its callbacks, and files of tensors. */
+export {
+  type Callback,
+  type EpochReport,
+  type Example,
+  type FitOptions,
+  type Forward,
+  type ForwardContext,
+  type Progress,
+  type Run,
+  type Score,
+  type Scores,
+  type StepReport,
+  type StopReason,
+  evaluateModel,
+  fit,
+  predict,
+} from "./fit.ts";
+export {
+  type CheckpointOptions,
+  type EarlyStoppingOptions,
+  type ProgressOptions,
+  checkpoint,
+  earlyStopping,
+  progress,
+} from "./callbacks.ts";
+export { DivergedError } from "./errors.ts";
+export { decode, encode, load, loadWithMetadata, save, writeSafely } from "./save.ts";
