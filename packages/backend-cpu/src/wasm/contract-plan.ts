@@ -105,17 +105,26 @@ export function planContract(original: ContractKernel, tile: Tile): ContractPlan
   const bytes = bytesOf(kernel.dtype);
   const width = (tile.vectors * 16) / bytes;
   const direct = directStore(kernel);
-  const depth = Math.max(tile.unroll, roundUp(Math.ceil(k / Math.max(1, Math.round((k * bytes) / (4 * depthLimit)))), tile.unroll));
+  const depth = Math.max(
+    tile.unroll,
+    roundUp(Math.ceil(k / Math.max(1, Math.round((k * bytes) / (4 * depthLimit)))), tile.unroll),
+  );
   const paddedDepth = Math.ceil(k / Math.max(1, depth)) * depth;
   const fitting = Math.floor(residentBytes / (Math.max(1, paddedDepth) * bytes));
   const resident = fitting >= 32 * width;
   const limit = Math.min(direct ? columnLimit : blockColumnLimit, resident ? fitting : columnLimit);
   return {
-    kernel, batch, m, n, k, direct,
+    kernel,
+    batch,
+    m,
+    n,
+    k,
+    direct,
     blocks: {
       rows: part(m, rowLimit, tile.rows),
       columns: part(n, Math.floor(limit / width) * width, width),
-      depth, resident,
+      depth,
+      resident,
     },
     divide: m > n ? "m" : "n",
   };

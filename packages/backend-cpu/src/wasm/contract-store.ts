@@ -6,7 +6,6 @@
 import { bytesOf } from "@dormouse/tensor/graph";
 import type { ContractPlan } from "./contract-plan.ts";
 import { i32, i32x4, i64, v128 } from "./encoder.ts";
-import type { Expression } from "./encoder.ts";
 import type { GeneratorOptions } from "./generator.ts";
 import type { ModuleBuilder, Procedure } from "./module.ts";
 import { Nest, integer, plus, times } from "./nest.ts";
@@ -16,7 +15,6 @@ import { ScalarCode } from "./scalar.ts";
 import type { Place } from "./scalar.ts";
 import { groupsOf, offsetAt, split } from "./views.ts";
 
-type I32 = Expression<"i32">;
 type Store = ContractPlan["kernel"]["stores"][number];
 
 export interface BlockStore {
@@ -26,11 +24,23 @@ export interface BlockStore {
 }
 
 const blockShape = {
-  args: "i32", batch: "i32", product: "i32", row: "i32", rows: "i32", column: "i32", columns: "i32", scratch: "i32",
+  args: "i32",
+  batch: "i32",
+  product: "i32",
+  row: "i32",
+  rows: "i32",
+  column: "i32",
+  columns: "i32",
+  scratch: "i32",
 } as const;
 
 /** All stores of a block whose rows lie `rowLength` elements apart. */
-export function blockStore(module: ModuleBuilder, plan: ContractPlan, rowLength: number, options: GeneratorOptions): BlockStore {
+export function blockStore(
+  module: ModuleBuilder,
+  plan: ContractPlan,
+  rowLength: number,
+  options: GeneratorOptions,
+): BlockStore {
   const { stores, args, dtype } = plan.kernel;
   const moved = stores.length === 1 && stores[0]!.body.op === "result" && args[stores[0]!.arg]!.dtype === dtype;
   if (moved) return { scratchBytes: 4 * (rowLength + 4), store: moveStore(module, plan, stores[0]!, rowLength) };
@@ -38,12 +48,22 @@ export function blockStore(module: ModuleBuilder, plan: ContractPlan, rowLength:
 }
 
 /** Evaluates the bodies row by row, four columns at a time. All values of a group are known before the first is stored. */
-function computedStores(module: ModuleBuilder, { kernel }: ContractPlan, rowLength: number, options: GeneratorOptions): Procedure {
+function computedStores(
+  module: ModuleBuilder,
+  { kernel }: ContractPlan,
+  rowLength: number,
+  options: GeneratorOptions,
+): Procedure {
   const bytes = bytesOf(kernel.dtype);
   const groups = groupsOf(kernel);
   return module.function({ name: "compute block", parameters: blockShape }, (f, p) => {
     const nest = new Nest(f, options.fma);
-    const code = new ScalarCode(nest, kernel.args, p.args, kernel.stores.map(({ body }) => body));
+    const code = new ScalarCode(
+      nest,
+      kernel.args,
+      p.args,
+      kernel.stores.map(({ body }) => body),
+    );
     const batch = indicesAt(nest, kernel.batch, p.batch);
     nest.loop(p.row, nest.hold(plus(p.row, p.rows)), 1, (row) => {
       const rows = indicesAt(nest, kernel.m, row);
@@ -55,7 +75,9 @@ function computedStores(module: ModuleBuilder, { kernel }: ContractPlan, rowLeng
         const place: Place = {
           index: [...batch, ...rows, ...indices, ...groups.k.map(() => integer(0))],
           lane: lane < 0 ? -1 : groups.n[lane]!,
-          shift: 0, active, resultsVary: true,
+          shift: 0,
+          active,
+          resultsVary: true,
           values: new Map([[0, bytes === 8 ? [product[0]!, product.at(-1)!] : product]]),
         };
         const values = kernel.stores.map(({ body }) => code.value(body, place).map((part) => nest.here(part)));
@@ -72,9 +94,21 @@ function moveStore(module: ModuleBuilder, { kernel }: ContractPlan, { arg, at }:
   const lanes = 16 / bytes;
   const view = split(kernel, at);
   return module.function({ name: "move block", parameters: blockShape }, (f, p) => {
-    const base = f.let(i32.add(i32.load(p.args, 4 * arg), i32.mul(i32.add(i32.const(view.offset), offsetAt(view.batch, p.batch)), i32.const(bytes))));
+    const base = f.let(
+      i32.add(
+        i32.load(p.args, 4 * arg),
+        i32.mul(i32.add(i32.const(view.offset), offsetAt(view.batch, p.batch)), i32.const(bytes)),
+      ),
+    );
     fillTables(f, p.scratch, rowLength + 4, [{ linear: view.n, scale: bytes }], p.column, p.columns, p.columns);
-    const [i, j, from, entry, to, vectorEnd] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
+    const [i, j, from, entry, to, vectorEnd] = [
+      f.local("i32"),
+      f.local("i32"),
+      f.local("i32"),
+      f.local("i32"),
+      f.local("i32"),
+      f.local("i32"),
+    ];
     const offsets = f.locals("i32", lanes);
     const steps = f.constant(i32x4.const(...[0, 1, 2, 3].map((lane) => (lane % lanes) * bytes)));
     const vector = f.local("v128");
@@ -95,8 +129,14 @@ function moveStore(module: ModuleBuilder, { kernel }: ContractPlan, { arg, at }:
         const positions = lanes === 4 ? v128.load(entry) : v128.load64_splat(entry);
         const first = f.let(i32x4.splat(i32.load(entry)));
         const contiguous = i32x4.all_true(i32x4.eq(i32x4.sub(positions, first), steps));
-        f.if(contiguous, () => f.do(v128.store(offsets[0]!, vector)), () => offsets.forEach((offset, lane) =>
-          f.do(lanes === 4 ? v128.store32_lane(offset, vector, lane) : v128.store64_lane(offset, vector, lane))));
+        f.if(
+          contiguous,
+          () => f.do(v128.store(offsets[0]!, vector)),
+          () =>
+            offsets.forEach((offset, lane) =>
+              f.do(lanes === 4 ? v128.store32_lane(offset, vector, lane) : v128.store64_lane(offset, vector, lane)),
+            ),
+        );
         next(lanes);
       });
       f.count(j, p.columns, 1, () => {

@@ -66,14 +66,14 @@ export class ByteWriter {
 export function unsignedBytes(value: number): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return bytes.push(rest), bytes;
+    if (rest < 128) return (bytes.push(rest), bytes);
     bytes.push((rest % 128) | 128);
   }
 }
 
 function signedBytes(value: bigint): number[] {
   const bytes: number[] = [];
-  for (let rest = value; ; ) {
+  for (let rest = value; ;) {
     const low = Number(rest & 127n);
     rest >>= 7n;
     const last = rest === (low & 64 ? -1n : 0n);
@@ -84,7 +84,7 @@ function signedBytes(value: bigint): number[] {
 
 function signedBytes32(value: number): number[] {
   const bytes: number[] = [];
-  for (let rest = value | 0; ; ) {
+  for (let rest = value | 0; ;) {
     const low = rest & 127;
     rest >>= 7;
     const last = rest === (low & 64 ? -1 : 0);
@@ -136,7 +136,12 @@ export class Choice<T extends ValueType = ValueType> extends Expression<T> {
 
 /** The byte that stands for each type in the binary format; 0x40 is an empty block. */
 export const typeBytes: Record<ResultType, number> = {
-  i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b, void: 0x40,
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+  void: 0x40,
 };
 
 /** Writes `expression` in stack order. Locals must belong to `owner`. */
@@ -152,7 +157,9 @@ export function writeExpression(out: ByteWriter, expression: Expression, owner: 
     return;
   }
   if (expression.owner !== undefined && expression.owner !== owner) {
-    throw new CodeError(expression.name, "the local belongs to another function", { hint: "pass the value as a parameter" });
+    throw new CodeError(expression.name, "the local belongs to another function", {
+      hint: "pass the value as a parameter",
+    });
   }
   out.bytes(expression.bytes);
 }
@@ -162,7 +169,10 @@ export function checkOperands(name: string, sources: readonly Expression[], expe
   for (let i = 0; i < Math.max(sources.length, expected.length); i++) {
     if (sources[i]?.type === expected[i]) continue;
     const received = sources.map((source) => source?.type ?? "nothing");
-    throw new CodeError(name, `operands are (${received.join(", ")}), not (${expected.join(", ")})`, { expected, received });
+    throw new CodeError(name, `operands are (${received.join(", ")}), not (${expected.join(", ")})`, {
+      expected,
+      received,
+    });
   }
 }
 
@@ -181,19 +191,26 @@ interface Immediates {
   zero: [];
   zeros: [];
 }
-type ImmediatesOf<R> = R extends readonly [number, string, infer I extends Immediate, ...unknown[]] ? Immediates[I] : [];
+type ImmediatesOf<R> = R extends readonly [number, string, infer I extends Immediate, ...unknown[]]
+  ? Immediates[I]
+  : [];
 type Instruction<R> = R extends readonly [number, `${infer In}>${infer Out}`, ...unknown[]]
   ? (...operands: [...Operands<In>, ...ImmediatesOf<R>]) => Expression<Result<Out>>
   : never;
 type Group<P extends string> = {
-  readonly [K in InstructionName as K extends `${P}.${infer Method}` ? Method : never]: Instruction<(typeof instructions)[K]>;
+  readonly [K in InstructionName as K extends `${P}.${infer Method}` ? Method : never]: Instruction<
+    (typeof instructions)[K]
+  >;
 };
 
 function opcodeBytes(opcode: number): number[] {
   return opcode < 0x100 ? [opcode] : [opcode >> 12, ...unsignedBytes(opcode & 0xfff)];
 }
 
-function instruction(name: string, [opcode, signature, immediate, alignment = 0]: Row): (...operands: unknown[]) => Expression {
+function instruction(
+  name: string,
+  [opcode, signature, immediate, alignment = 0]: Row,
+): (...operands: unknown[]) => Expression {
   const [inputs, output] = signature.split(">") as [string, string];
   const expected = [...inputs].map((letter) => letters[letter as keyof Letters]);
   const type: ResultType = output === "" ? "void" : letters[output as keyof Letters];
@@ -287,7 +304,11 @@ export const i32x4 = {
   const: (...values: readonly number[]) => vector(new Int32Array(lanesOf(4, values))),
   /** Lanes 0..3 of `a`, 4..7 of `b`. */
   shuffle: (a: Expression<"v128">, b: Expression<"v128">, lanes: readonly number[]) =>
-    i8x16.shuffle(a, b, lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3])),
+    i8x16.shuffle(
+      a,
+      b,
+      lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
+    ),
 };
 export const i64x2 = {
   ...group("i64x2"),
@@ -295,7 +316,11 @@ export const i64x2 = {
     vector(new BigInt64Array(values.length === 1 ? [values[0]!, values[0]!] : values)),
   /** Lanes 0, 1 of `a`, 2, 3 of `b`. */
   shuffle: (a: Expression<"v128">, b: Expression<"v128">, lanes: readonly number[]) =>
-    i8x16.shuffle(a, b, lanes.flatMap((lane) => Array.from({ length: 8 }, (_, byte) => 8 * lane + byte))),
+    i8x16.shuffle(
+      a,
+      b,
+      lanes.flatMap((lane) => Array.from({ length: 8 }, (_, byte) => 8 * lane + byte)),
+    ),
 };
 export const f32x4 = {
   ...group("f32x4"),

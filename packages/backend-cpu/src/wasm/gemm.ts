@@ -45,7 +45,11 @@ class Layout {
 const signature = { name: kernelExport, parameters: kernelParameters, export: true } as const;
 
 /** Writes the function of a contract kernel. */
-export function generateContract(module: ModuleBuilder, kernel: ContractKernel, options: GeneratorOptions): GeneratedKernel {
+export function generateContract(
+  module: ModuleBuilder,
+  kernel: ContractKernel,
+  options: GeneratorOptions,
+): GeneratedKernel {
   const engine = runningEngine(options.fma);
   const arithmetic = arithmeticOf(kernel.dtype, engine);
   const tile = tileOf(kernel.dtype, engine);
@@ -62,14 +66,27 @@ export function generateContract(module: ModuleBuilder, kernel: ContractKernel, 
 }
 
 /** Where an element of the product lies in the output. */
-function directAddress({ arg, at, rowStride }: DirectStore, args: I32, batch: I32, row: I32, column: I32, bytes: number): I32 {
+function directAddress(
+  { arg, at, rowStride }: DirectStore,
+  args: I32,
+  batch: I32,
+  row: I32,
+  column: I32,
+  bytes: number,
+): I32 {
   const inBatch = i32.add(i32.mul(row, i32.const(rowStride)), column);
   const element = i32.add(inBatch, i32.add(i32.const(at.offset), offsetAt(at.batch, batch)));
   return i32.add(i32.load(args, 4 * arg), i32.mul(element, i32.const(bytes)));
 }
 
 /** The product of packed blocks. Returns the bytes of scratch memory that a thread needs. */
-function writeBlocks(module: ModuleBuilder, plan: ContractPlan, arithmetic: Arithmetic, tile: Tile, options: GeneratorOptions): number {
+function writeBlocks(
+  module: ModuleBuilder,
+  plan: ContractPlan,
+  arithmetic: Arithmetic,
+  tile: Tile,
+  options: GeneratorOptions,
+): number {
   const { blocks, direct } = plan;
   const { bytes, lanes } = arithmetic;
   const width = tile.vectors * lanes;
@@ -102,11 +119,25 @@ function writeBlocks(module: ModuleBuilder, plan: ContractPlan, arithmetic: Arit
       });
     };
     eachRegion(f, plan, tile.rows, width, threadIndex, threadCount, (batch, rows, columns) => {
-      const rightAt = (): I32 => blocks.resident
-        ? i32.add(area("right"), i32.mul(i32.mul(depthBlock.at, columnBlock.padded), i32.const(bytes)))
-        : area("right");
-      const pack = (packer: Packer, to: I32, x: { readonly at: I32; readonly count: I32 }): void => f.do(call(packer.pack,
-        args, batch, to, x.at, x.count, depthBlock.at, depthBlock.count, depthBlock.padded, area("tables")));
+      const rightAt = (): I32 =>
+        blocks.resident
+          ? i32.add(area("right"), i32.mul(i32.mul(depthBlock.at, columnBlock.padded), i32.const(bytes)))
+          : area("right");
+      const pack = (packer: Packer, to: I32, x: { readonly at: I32; readonly count: I32 }): void =>
+        f.do(
+          call(
+            packer.pack,
+            args,
+            batch,
+            to,
+            x.at,
+            x.count,
+            depthBlock.at,
+            depthBlock.count,
+            depthBlock.padded,
+            area("tables"),
+          ),
+        );
 
       f.set(columnBlock.at, columns.from);
       f.count(columnBlock.at, columns.to, blocks.columns, () => {
@@ -117,19 +148,38 @@ function writeBlocks(module: ModuleBuilder, plan: ContractPlan, arithmetic: Arit
         f.set(rowBlock.at, rows.from);
         f.count(rowBlock.at, rows.to, blocks.rows, () => {
           f.set(rowBlock.count, least(i32.sub(rows.to, rowBlock.at), i32.const(blocks.rows)));
-          if (plan.k === 0) f.do(memory.fill(area("product"), i32.const(0), i32.const(blocks.rows * blocks.columns * bytes)));
+          if (plan.k === 0)
+            f.do(memory.fill(area("product"), i32.const(0), i32.const(blocks.rows * blocks.columns * bytes)));
           eachDepth(() => {
             if (!blocks.resident) pack(right, rightAt(), columnBlock);
             pack(left, area("left"), rowBlock);
             const result = direct
-              ? [directAddress(direct, args, batch, rowBlock.at, columnBlock.at, bytes), i32.const(direct.rowStride * bytes)]
+              ? [
+                  directAddress(direct, args, batch, rowBlock.at, columnBlock.at, bytes),
+                  i32.const(direct.rowStride * bytes),
+                ]
               : [area("product"), i32.const(blocks.columns * bytes)];
-            const size = direct ? [rowBlock.count, columnBlock.count] : [roundedUp(rowBlock.count, tile.rows), columnBlock.padded];
-            f.do(call(sweep, ...size, depthBlock.padded, area("left"), rightAt(), ...result, depthBlock.at, area("spare")));
+            const size = direct
+              ? [rowBlock.count, columnBlock.count]
+              : [roundedUp(rowBlock.count, tile.rows), columnBlock.padded];
+            f.do(
+              call(sweep, ...size, depthBlock.padded, area("left"), rightAt(), ...result, depthBlock.at, area("spare")),
+            );
           });
           if (store) {
-            f.do(call(store.store, args, batch, area("product"), rowBlock.at, rowBlock.count,
-              columnBlock.at, columnBlock.count, area("tables")));
+            f.do(
+              call(
+                store.store,
+                args,
+                batch,
+                area("product"),
+                rowBlock.at,
+                rowBlock.count,
+                columnBlock.at,
+                columnBlock.count,
+                area("tables"),
+              ),
+            );
           }
         });
       });
@@ -154,15 +204,32 @@ function writeRows(
   module.function(signature, (f, { arguments: args, scratch, threadIndex, threadCount }) => {
     f.increase(scratch, i32.mul(threadIndex, i32.const(layout.bytes)));
     const row = i32.add(scratch, i32.const(at.row));
-    const column = f.local("i32"), count = f.local("i32");
+    const column = f.local("i32"),
+      count = f.local("i32");
     eachRegion(f, plan, tile.rows, tile.vectors * lanes, threadIndex, threadCount, (batch, _, columns) => {
       f.set(column, columns.from);
       f.count(column, columns.to, blocks.columns, () => {
         f.set(count, least(i32.sub(columns.to, column), i32.const(blocks.columns)));
         f.do(call(product, args, batch, row, column, count));
-        f.do(store
-          ? call(store.store, args, batch, row, i32.const(0), i32.const(1), column, count, i32.add(scratch, i32.const(at.tables)))
-          : memory.copy(directAddress(direct!, args, batch, i32.const(0), column, bytes), row, i32.mul(count, i32.const(bytes))));
+        f.do(
+          store
+            ? call(
+                store.store,
+                args,
+                batch,
+                row,
+                i32.const(0),
+                i32.const(1),
+                column,
+                count,
+                i32.add(scratch, i32.const(at.tables)),
+              )
+            : memory.copy(
+                directAddress(direct!, args, batch, i32.const(0), column, bytes),
+                row,
+                i32.mul(count, i32.const(bytes)),
+              ),
+        );
       });
     });
   });
@@ -190,10 +257,14 @@ function eachRegion(
   const [size, panel] = plan.divide === "m" ? [plan.m, tileRows] : [plan.n, tileColumns];
   const perBatch = Math.ceil(size / panel);
   const total = plan.batch * perBatch;
-  const position = f.local("i32"), end = f.local("i32"), batch = f.local("i32"), panels = f.local("i32"), first = f.local("i32");
+  const position = f.local("i32"),
+    end = f.local("i32"),
+    batch = f.local("i32"),
+    panels = f.local("i32"),
+    first = f.local("i32");
   const span = { from: f.local("i32"), to: f.local("i32") };
-  const share = (thread: I32): I32 => i32.wrap_i64(i64.div_u(
-    i64.mul(i64.const(BigInt(total)), i64.extend_i32_u(thread)), i64.extend_i32_u(threadCount)));
+  const share = (thread: I32): I32 =>
+    i32.wrap_i64(i64.div_u(i64.mul(i64.const(BigInt(total)), i64.extend_i32_u(thread)), i64.extend_i32_u(threadCount)));
   f.set(position, share(threadIndex));
   f.set(end, share(i32.add(threadIndex, i32.const(1))));
   f.count(position, end, panels, () => {

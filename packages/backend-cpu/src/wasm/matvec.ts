@@ -28,7 +28,11 @@ function operandsOf(kernel: ContractKernel): Operands | undefined {
   const left = operandView(kernel, "m", kernel.lhs, kernel.args);
   const right = operandView(kernel, "n", kernel.rhs, kernel.args);
   if (!left || !right || left.conditions.length + right.conditions.length > 0) return undefined;
-  const [leftDepth, rightColumn, rightDepth] = [uniformStride(left.at.k), uniformStride(right.at.x), uniformStride(right.at.k)];
+  const [leftDepth, rightColumn, rightDepth] = [
+    uniformStride(left.at.k),
+    uniformStride(right.at.x),
+    uniformStride(right.at.k),
+  ];
   if (leftDepth === undefined || rightColumn === undefined || rightDepth === undefined) return undefined;
   const readable = rightColumn === 1 || (rightDepth === 1 && leftDepth === 1);
   return readable ? { left, right, leftDepth, rightColumn, rightDepth } : undefined;
@@ -45,13 +49,21 @@ const shape = { args: "i32", batch: "i32", to: "i32", column: "i32", columns: "i
  * `product(args, batch, to, column, columns)`: one row of the product, contiguous at `to`, which has room for the
  * columns rounded up to 4 vectors. Undefined if the operands have to be packed.
  */
-export function matrixVector(module: ModuleBuilder, kernel: ContractKernel, arithmetic: Arithmetic): Procedure | undefined {
+export function matrixVector(
+  module: ModuleBuilder,
+  kernel: ContractKernel,
+  arithmetic: Arithmetic,
+): Procedure | undefined {
   const operands = operandsOf(kernel);
   if (!operands) return undefined;
   const bytes = bytesOf(kernel.dtype);
   const { left, right, rightColumn } = operands;
   return module.function({ name: "matrix by vector", parameters: shape }, (f, p) => {
-    const start = ({ arg, at }: OperandView): I32 => i32.add(i32.load(p.args, 4 * arg), i32.mul(i32.add(i32.const(at.offset), offsetAt(at.batch, p.batch)), i32.const(bytes)));
+    const start = ({ arg, at }: OperandView): I32 =>
+      i32.add(
+        i32.load(p.args, 4 * arg),
+        i32.mul(i32.add(i32.const(at.offset), offsetAt(at.batch, p.batch)), i32.const(bytes)),
+      );
     const vector = f.let(start(left));
     const matrix = f.let(i32.add(start(right), i32.mul(p.column, i32.const(rightColumn * bytes))));
     const write = rightColumn === 1 ? addLines : dotProducts;
@@ -60,12 +72,27 @@ export function matrixVector(module: ModuleBuilder, kernel: ContractKernel, arit
 }
 
 type Writer = (
-  f: FunctionBuilder, arithmetic: Arithmetic, operands: Operands, depth: number,
-  vector: Local<"i32">, matrix: Local<"i32">, to: Local<"i32">, columns: Local<"i32">,
+  f: FunctionBuilder,
+  arithmetic: Arithmetic,
+  operands: Operands,
+  depth: number,
+  vector: Local<"i32">,
+  matrix: Local<"i32">,
+  to: Local<"i32">,
+  columns: Local<"i32">,
 ) => void;
 
 /** Columns are contiguous: result += left[k] · line k, for `linesAtOnce` k per pass. */
-const addLines: Writer = (f, { bytes, splat, multiplyAdd }, { leftDepth, rightDepth }, depth, vector, matrix, to, columns) => {
+const addLines: Writer = (
+  f,
+  { bytes, splat, multiplyAdd },
+  { leftDepth, rightDepth },
+  depth,
+  vector,
+  matrix,
+  to,
+  columns,
+) => {
   const end = f.let(i32.mul(columns, i32.const(bytes)));
   const [k, x] = [f.local("i32"), f.local("i32")];
   const factors = f.locals("v128", linesAtOnce);
@@ -94,7 +121,16 @@ const addLines: Writer = (f, { bytes, splat, multiplyAdd }, { leftDepth, rightDe
 };
 
 /** k is contiguous in both operands: `dotsAtOnce` columns share the loads of the vector. */
-const dotProducts: Writer = (f, { bytes, lanes, multiplyAdd, add }, { rightColumn }, depth, vector, matrix, to, columns) => {
+const dotProducts: Writer = (
+  f,
+  { bytes, lanes, multiplyAdd, add },
+  { rightColumn },
+  depth,
+  vector,
+  matrix,
+  to,
+  columns,
+) => {
   const [x, k, at, last] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
   const pointers = f.locals("i32", dotsAtOnce);
   const sums = pointers.map(() => f.locals("v128", 2));
@@ -103,7 +139,8 @@ const dotProducts: Writer = (f, { bytes, lanes, multiplyAdd, add }, { rightColum
   const step = (load: (address: I32, offset: number) => Expression<"v128">, unroll: number): void => {
     for (let u = 0; u < unroll; u++) f.set(parts[u]!, load(at, 16 * u));
     pointers.forEach((pointer, dot) => {
-      for (let u = 0; u < unroll; u++) f.set(sums[dot]![u]!, multiplyAdd(parts[u]!, load(pointer, 16 * u), sums[dot]![u]!));
+      for (let u = 0; u < unroll; u++)
+        f.set(sums[dot]![u]!, multiplyAdd(parts[u]!, load(pointer, 16 * u), sums[dot]![u]!));
     });
   };
   const advance = (amount: number): void => {

@@ -14,7 +14,17 @@
  * });
  * new WebAssembly.Module(module.bytes());
  */
-import { ByteWriter, CodeError, Expression, Local, checkOperands, i32, typeBytes, unsignedBytes, writeExpression } from "./encoder.ts";
+import {
+  ByteWriter,
+  CodeError,
+  Expression,
+  Local,
+  checkOperands,
+  i32,
+  typeBytes,
+  unsignedBytes,
+  writeExpression,
+} from "./encoder.ts";
 import type { ResultType, ValueType } from "./encoder.ts";
 
 type Parameters = Readonly<Record<string, ValueType>>;
@@ -112,7 +122,8 @@ export class FunctionBuilder {
 
   set<T extends ValueType>(local: Local<T>, value: Expression<T>): void {
     checkOperands("local.set", [value], [local.type]);
-    if (local.owner !== this) throw new CodeError("local.set", `the local belongs to another function than ${this.name}`);
+    if (local.owner !== this)
+      throw new CodeError("local.set", `the local belongs to another function than ${this.name}`);
     writeExpression(this.#code, value, this);
     this.#code.byte(0x21);
     this.#code.unsigned(local.index);
@@ -169,7 +180,12 @@ export class FunctionBuilder {
   }
 
   /** Runs `body` while `counter < limit` (signed), adding `step` after each turn; `counter` starts as it is. */
-  count(counter: Local<"i32">, limit: Expression<"i32">, step: number | Expression<"i32">, body: (exit: Label) => void): void {
+  count(
+    counter: Local<"i32">,
+    limit: Expression<"i32">,
+    step: number | Expression<"i32">,
+    body: (exit: Label) => void,
+  ): void {
     this.block((exit) => {
       this.branchIf(exit, i32.ge_s(counter, limit));
       this.loop((again) => {
@@ -270,7 +286,8 @@ export class ModuleBuilder {
     parameters: readonly ValueType[],
     result: R = "void" as R,
   ): FunctionReference<R> {
-    if (this.#bodies.length > 0) throw new CodeError("import", `${name} comes after a function`, { hint: "import first" });
+    if (this.#bodies.length > 0)
+      throw new CodeError("import", `${name} comes after a function`, { hint: "import first" });
     this.#import(module, name, 0x00);
     const type = this.#type(parameters, result);
     this.#imports.unsigned(type);
@@ -310,7 +327,10 @@ export class ModuleBuilder {
   ): Expression<R> {
     if (!this.#hasTable) throw new CodeError("call_indirect", "the module has no table", { hint: "importTable first" });
     checkOperands("call_indirect", [slot], ["i32"]);
-    const type = this.#type(operands.map((operand) => operand.type), result);
+    const type = this.#type(
+      operands.map((operand) => operand.type),
+      result,
+    );
     return new Expression(result, "call_indirect", [...operands, slot], [0x11, ...unsignedBytes(type), 0x00]);
   }
 
@@ -368,7 +388,12 @@ export class ModuleBuilder {
     return this.#types.push(key) - 1;
   }
 
-  #reference<R extends ResultType>(name: string, parameters: readonly ValueType[], result: R, type: number): FunctionReference<R> {
+  #reference<R extends ResultType>(
+    name: string,
+    parameters: readonly ValueType[],
+    result: R,
+    type: number,
+  ): FunctionReference<R> {
     const reference = { index: this.#functions.length, name, parameters, result };
     this.#functions.push(reference);
     this.#typeOf.push(type);
@@ -377,7 +402,10 @@ export class ModuleBuilder {
 }
 
 /** Calls a function of the module, or an imported one. */
-export function call<R extends ResultType>(target: FunctionReference<R>, ...operands: readonly Expression[]): Expression<R> {
+export function call<R extends ResultType>(
+  target: FunctionReference<R>,
+  ...operands: readonly Expression[]
+): Expression<R> {
   checkOperands(`call ${target.name}`, operands, target.parameters);
   return new Expression(target.result, `call ${target.name}`, operands, [0x10, ...unsignedBytes(target.index)]);
 }

@@ -37,7 +37,9 @@ export function operandPacker(
 ): Packer {
   const body = side === "m" ? kernel.lhs : kernel.rhs;
   const view = operandView(kernel, side, body, kernel.args);
-  return view ? viewPacker(module, view, width, most) : computedPacker(module, kernel, side, body, width, most, options);
+  return view
+    ? viewPacker(module, view, width, most)
+    : computedPacker(module, kernel, side, body, width, most, options);
 }
 
 /** The group of axes along which more loads are contiguous. */
@@ -68,13 +70,22 @@ function computedPacker(
   const evaluate = evaluator(module, kernel, side, body, inner, pitch, options);
   const packStaged = (inner === "x" ? packAlongX : packAlongK)(module, { width, bytes });
   const pack = module.function({ name: `pack computed ${side}`, parameters: packerShape }, (f, p) => {
-    const done = f.local("i32"), count = f.local("i32");
+    const done = f.local("i32"),
+      count = f.local("i32");
     f.count(done, p.count, strip, () => {
       const rest = i32.sub(p.count, done);
       f.set(count, select(i32.lt_s(rest, i32.const(strip)), rest, i32.const(strip)));
       f.do(
         call(evaluate, p.args, p.batch, p.scratch, i32.add(p.x, done), count, p.k, p.depth),
-        call(packStaged, i32.add(p.to, i32.mul(i32.mul(done, p.padded), i32.const(bytes))), p.scratch, count, p.depth, p.padded, i32.const(pitch)),
+        call(
+          packStaged,
+          i32.add(p.to, i32.mul(i32.mul(done, p.padded), i32.const(bytes))),
+          p.scratch,
+          count,
+          p.depth,
+          p.padded,
+          i32.const(pitch),
+        ),
       );
     });
   });

@@ -49,36 +49,49 @@ const shape = { to: "i32", from: "i32", count: "i32", depth: "i32", padded: "i32
 
 function writeAlongX(module: ModuleBuilder, panel: Panel): Procedure {
   const { width, bytes } = panel;
-  return module.function({ name: `pack ${width}x${bytes} along x`, parameters: shape }, (f, { to, from, count, depth, padded, stride }) => {
-    const [x, k, at, w, rest] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
-    const nextLine = (): void => {
-      f.increase(to, width * bytes);
-      f.increase(at, stride);
-    };
-    f.count(x, count, width, () => {
-      f.set(at, from);
-      f.set(k, i32.const(0));
-      f.set(rest, i32.mul(i32.sub(count, x), i32.const(bytes)));
-      f.if(i32.ge_s(rest, i32.const(width * bytes)), () => {
-        f.count(k, depth, 1, () => {
-          copyLine(f, to, at, width * bytes);
-          nextLine();
-        });
-      }, () => {
-        f.count(k, depth, 1, () => {
-          f.set(w, i32.const(0));
-          f.count(w, rest, bytes, () => f.do(copyElement(bytes, i32.add(to, w), i32.add(at, w))));
-          nextLine();
-        });
+  return module.function(
+    { name: `pack ${width}x${bytes} along x`, parameters: shape },
+    (f, { to, from, count, depth, padded, stride }) => {
+      const [x, k, at, w, rest] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
+      const nextLine = (): void => {
+        f.increase(to, width * bytes);
+        f.increase(at, stride);
+      };
+      f.count(x, count, width, () => {
+        f.set(at, from);
+        f.set(k, i32.const(0));
+        f.set(rest, i32.mul(i32.sub(count, x), i32.const(bytes)));
+        f.if(
+          i32.ge_s(rest, i32.const(width * bytes)),
+          () => {
+            f.count(k, depth, 1, () => {
+              copyLine(f, to, at, width * bytes);
+              nextLine();
+            });
+          },
+          () => {
+            f.count(k, depth, 1, () => {
+              f.set(w, i32.const(0));
+              f.count(w, rest, bytes, () => f.do(copyElement(bytes, i32.add(to, w), i32.add(at, w))));
+              nextLine();
+            });
+          },
+        );
+        padDepth(f, to, depth, padded, panel);
+        f.increase(from, width * bytes);
       });
-      padDepth(f, to, depth, padded, panel);
-      f.increase(from, width * bytes);
-    });
-  });
+    },
+  );
 }
 
 /** Stores `rows`, vectors of neighbors along k, as lines of a panel: a transpose. */
-function storeTransposed(f: FunctionBuilder, to: I32, rows: readonly Local<"v128">[], spare: readonly Local<"v128">[], { width, bytes }: Panel): void {
+function storeTransposed(
+  f: FunctionBuilder,
+  to: I32,
+  rows: readonly Local<"v128">[],
+  spare: readonly Local<"v128">[],
+  { width, bytes }: Panel,
+): void {
   const lanes = 16 / bytes;
   let x = 0;
   const at = (k: number): number => (k * width + x) * bytes;
@@ -98,8 +111,10 @@ function storeTransposed(f: FunctionBuilder, to: I32, rows: readonly Local<"v128
     f.set(cd, i32x4.shuffle(c, d, [0, 4, 1, 5]));
     f.set(CD, i32x4.shuffle(c, d, [2, 6, 3, 7]));
     f.do(
-      v128.store(to, i64x2.shuffle(ab, cd, [0, 2]), at(0)), v128.store(to, i64x2.shuffle(ab, cd, [1, 3]), at(1)),
-      v128.store(to, i64x2.shuffle(AB, CD, [0, 2]), at(2)), v128.store(to, i64x2.shuffle(AB, CD, [1, 3]), at(3)),
+      v128.store(to, i64x2.shuffle(ab, cd, [0, 2]), at(0)),
+      v128.store(to, i64x2.shuffle(ab, cd, [1, 3]), at(1)),
+      v128.store(to, i64x2.shuffle(AB, CD, [0, 2]), at(2)),
+      v128.store(to, i64x2.shuffle(AB, CD, [1, 3]), at(3)),
     );
   }
   if (x + 2 <= width) {
@@ -115,35 +130,38 @@ function storeTransposed(f: FunctionBuilder, to: I32, rows: readonly Local<"v128
 function writeAlongK(module: ModuleBuilder, panel: Panel): Procedure {
   const { width, bytes } = panel;
   const lanes = 16 / bytes;
-  return module.function({ name: `pack ${width}x${bytes} along k`, parameters: shape }, (f, { to, from, count, depth, padded, stride }) => {
-    const [x, k, last, vectorEnd] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
-    const pointers = f.locals("i32", width);
-    const rows = f.locals("v128", width);
-    const spare = f.locals("v128", 4);
-    f.set(vectorEnd, i32.and(depth, i32.const(-lanes)));
-    f.count(x, count, width, () => {
-      f.set(last, i32.sub(i32.sub(count, x), i32.const(1)));
-      pointers.forEach((pointer, w) => f.set(pointer, i32.add(from, i32.mul(stride, least(i32.const(w), last)))));
-      f.set(k, i32.const(0));
-      f.count(k, vectorEnd, lanes, () => {
-        rows.forEach((row, w) => {
-          f.set(row, v128.load(pointers[w]!));
-          f.increase(pointers[w]!, 16);
+  return module.function(
+    { name: `pack ${width}x${bytes} along k`, parameters: shape },
+    (f, { to, from, count, depth, padded, stride }) => {
+      const [x, k, last, vectorEnd] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
+      const pointers = f.locals("i32", width);
+      const rows = f.locals("v128", width);
+      const spare = f.locals("v128", 4);
+      f.set(vectorEnd, i32.and(depth, i32.const(-lanes)));
+      f.count(x, count, width, () => {
+        f.set(last, i32.sub(i32.sub(count, x), i32.const(1)));
+        pointers.forEach((pointer, w) => f.set(pointer, i32.add(from, i32.mul(stride, least(i32.const(w), last)))));
+        f.set(k, i32.const(0));
+        f.count(k, vectorEnd, lanes, () => {
+          rows.forEach((row, w) => {
+            f.set(row, v128.load(pointers[w]!));
+            f.increase(pointers[w]!, 16);
+          });
+          storeTransposed(f, to, rows, spare, panel);
+          f.increase(to, width * 16);
         });
-        storeTransposed(f, to, rows, spare, panel);
-        f.increase(to, width * 16);
-      });
-      f.count(k, depth, 1, () => {
-        pointers.forEach((pointer, w) => {
-          f.do(copyElement(bytes, to, pointer, w * bytes));
-          f.increase(pointer, bytes);
+        f.count(k, depth, 1, () => {
+          pointers.forEach((pointer, w) => {
+            f.do(copyElement(bytes, to, pointer, w * bytes));
+            f.increase(pointer, bytes);
+          });
+          f.increase(to, width * bytes);
         });
-        f.increase(to, width * bytes);
+        padDepth(f, to, depth, padded, panel);
+        f.increase(from, i32.mul(stride, i32.const(width)));
       });
-      padDepth(f, to, depth, padded, panel);
-      f.increase(from, i32.mul(stride, i32.const(width)));
-    });
-  });
+    },
+  );
 }
 
 /** Bits of `fill` as an element of the view. */
@@ -188,7 +206,14 @@ export function fillTables(
 }
 
 const gatherShape = {
-  to: "i32", from: "i32", count: "i32", depth: "i32", padded: "i32", xTable: "i32", kTable: "i32", safe: "i32",
+  to: "i32",
+  from: "i32",
+  count: "i32",
+  depth: "i32",
+  padded: "i32",
+  xTable: "i32",
+  kTable: "i32",
+  safe: "i32",
 } as const;
 
 /** Packs by tables; where a condition fails nothing is read from the view (but `safe` is) and the element is its fill. */
@@ -199,7 +224,14 @@ function byTables(module: ModuleBuilder, panel: Panel, view: OperandView, length
   const fill = fillBits(view);
   return module.function({ name: `pack ${width}x${bytes} by tables`, parameters: gatherShape }, (f, p) => {
     const { to, from, count, depth, padded, xTable, kTable, safe } = p;
-    const [x, k, entry, valid, contiguous, shift] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
+    const [x, k, entry, valid, contiguous, shift] = [
+      f.local("i32"),
+      f.local("i32"),
+      f.local("i32"),
+      f.local("i32"),
+      f.local("i32"),
+      f.local("i32"),
+    ];
     const pointers = f.locals("i32", width);
     const checks = view.conditions.map(() => f.locals("v128", quads));
     const scattered = (w: number): void => {
@@ -207,15 +239,24 @@ function byTables(module: ModuleBuilder, panel: Panel, view: OperandView, length
       if (view.conditions.length === 0) return f.do(copyElement(bytes, to, at, w * bytes));
       const ok = i32.and(valid, i32.const(1 << w));
       const address = select(ok, at, safe);
-      f.do(bytes === 4
-        ? i32.store(to, select(ok, i32.load(address), fill.word), w * bytes)
-        : i64.store(to, select(ok, i64.load(address), fill.long), w * bytes));
+      f.do(
+        bytes === 4
+          ? i32.store(to, select(ok, i32.load(address), fill.word), w * bytes)
+          : i64.store(to, select(ok, i64.load(address), fill.long), w * bytes),
+      );
     };
     f.count(x, count, width, () => {
       pointers.forEach((pointer, w) => f.set(pointer, i32.add(from, i32.load(xTable, 4 * w))));
-      checks.forEach((vectors, c) => vectors.forEach((vector, q) => f.set(vector, v128.load(xTable, 4 * lengths.x * (c + 1) + 16 * q))));
-      f.set(contiguous, pointers.slice(1).map((pointer, w) => i32.eq(i32.sub(pointer, pointers[0]!), i32.const((w + 1) * bytes)))
-        .reduce<I32>((both, one) => i32.and(both, one), i32.const(1)));
+      checks.forEach((vectors, c) =>
+        vectors.forEach((vector, q) => f.set(vector, v128.load(xTable, 4 * lengths.x * (c + 1) + 16 * q))),
+      );
+      f.set(
+        contiguous,
+        pointers
+          .slice(1)
+          .map((pointer, w) => i32.eq(i32.sub(pointer, pointers[0]!), i32.const((w + 1) * bytes)))
+          .reduce<I32>((both, one) => i32.and(both, one), i32.const(1)),
+      );
       f.set(entry, kTable);
       f.set(k, i32.const(0));
       f.count(k, depth, 1, () => {
@@ -223,17 +264,29 @@ function byTables(module: ModuleBuilder, panel: Panel, view: OperandView, length
         let whole: I32 = contiguous;
         if (checks.length > 0) {
           const bits = range(quads).map((q) => {
-            const masks = checks.map((vectors, c) => i32x4.lt_u(
-              i32x4.add(vectors[q]!, v128.load32_splat(entry, 4 * lengths.k * (c + 1))),
-              f.constant(i32x4.const(view.conditions[c]!.below)),
-            ));
+            const masks = checks.map((vectors, c) =>
+              i32x4.lt_u(
+                i32x4.add(vectors[q]!, v128.load32_splat(entry, 4 * lengths.k * (c + 1))),
+                f.constant(i32x4.const(view.conditions[c]!.below)),
+              ),
+            );
             const mask = i32x4.bitmask(masks.reduce((both, one) => v128.and(both, one)));
             return q === 0 ? mask : i32.shl(mask, i32.const(4 * q));
           });
-          f.set(valid, i32.and(bits.reduce((both, one) => i32.or(both, one)), i32.const(all)));
+          f.set(
+            valid,
+            i32.and(
+              bits.reduce((both, one) => i32.or(both, one)),
+              i32.const(all),
+            ),
+          );
           whole = i32.and(contiguous, i32.eq(valid, i32.const(all)));
         }
-        f.if(whole, () => copyLine(f, to, i32.add(pointers[0]!, shift), width * bytes), () => range(width).forEach(scattered));
+        f.if(
+          whole,
+          () => copyLine(f, to, i32.add(pointers[0]!, shift), width * bytes),
+          () => range(width).forEach(scattered),
+        );
         f.increase(to, width * bytes);
         f.increase(entry, 4);
       });
@@ -270,7 +323,15 @@ export interface Packer {
 }
 
 export const packerShape = {
-  args: "i32", batch: "i32", to: "i32", x: "i32", count: "i32", k: "i32", depth: "i32", padded: "i32", scratch: "i32",
+  args: "i32",
+  batch: "i32",
+  to: "i32",
+  x: "i32",
+  count: "i32",
+  k: "i32",
+  depth: "i32",
+  padded: "i32",
+  scratch: "i32",
 } as const;
 
 /** The packer of a view for blocks of at most `most.x` by `most.k`. */
@@ -298,15 +359,30 @@ export function viewPacker(module: ModuleBuilder, view: OperandView, width: numb
       return;
     }
     const kTable = f.let(i32.add(p.scratch, i32.const(4 * columns * lengths.x)));
-    const wholePanels = f.let(i32.mul(i32.div_u(i32.add(p.count, i32.const(width - 1)), i32.const(width)), i32.const(width)));
-    fillTables(f, p.scratch, lengths.x, [
-      { linear: view.at.x, scale: bytes },
-      ...view.conditions.map(({ x }) => ({ linear: x, scale: 1 })),
-    ], p.x, p.count, wholePanels);
-    fillTables(f, kTable, lengths.k, [
-      { linear: view.at.k, scale: bytes },
-      ...view.conditions.map((condition) => ({ linear: condition.k, scale: 1, add: moved(condition, p.batch, 1) })),
-    ], p.k, p.depth, p.depth);
+    const wholePanels = f.let(
+      i32.mul(i32.div_u(i32.add(p.count, i32.const(width - 1)), i32.const(width)), i32.const(width)),
+    );
+    fillTables(
+      f,
+      p.scratch,
+      lengths.x,
+      [{ linear: view.at.x, scale: bytes }, ...view.conditions.map(({ x }) => ({ linear: x, scale: 1 }))],
+      p.x,
+      p.count,
+      wholePanels,
+    );
+    fillTables(
+      f,
+      kTable,
+      lengths.k,
+      [
+        { linear: view.at.k, scale: bytes },
+        ...view.conditions.map((condition) => ({ linear: condition.k, scale: 1, add: moved(condition, p.batch, 1) })),
+      ],
+      p.k,
+      p.depth,
+      p.depth,
+    );
     f.do(call(byTables(module, panel, view, lengths), p.to, base, p.count, p.depth, p.padded, p.scratch, kTable, safe));
   });
   return { scratchBytes, pack };

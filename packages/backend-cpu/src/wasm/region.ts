@@ -10,13 +10,16 @@ import type { Integer, Nest } from "./nest.ts";
 export function indicesAt(nest: Nest, sizes: readonly number[], flat: Integer): Integer[] {
   let below = 1;
   const outermost = sizes.findIndex((size) => size > 1);
-  return sizes.map((_, fromEnd) => sizes.length - 1 - fromEnd).map((axis) => {
-    const size = sizes[axis]!;
-    if (size === 1) return integer(0);
-    const quotient = below === 1 ? flat : i32.div_u(flat, i32.const(below));
-    below *= size;
-    return nest.hold(axis === outermost ? quotient : i32.rem_u(quotient, i32.const(size)));
-  }).reverse();
+  return sizes
+    .map((_, fromEnd) => sizes.length - 1 - fromEnd)
+    .map((axis) => {
+      const size = sizes[axis]!;
+      if (size === 1) return integer(0);
+      const quotient = below === 1 ? flat : i32.div_u(flat, i32.const(below));
+      below *= size;
+      return nest.hold(axis === outermost ? quotient : i32.rem_u(quotient, i32.const(size)));
+    })
+    .reverse();
 }
 
 /** Up to four neighbors along the last axis that has any. */
@@ -31,23 +34,36 @@ export interface Neighbors {
 }
 
 /** Calls `body` for the flattened indices from `start`, `count` of them, four at a time where an axis holds four more. */
-export function eachNeighbors(nest: Nest, sizes: readonly number[], start: Integer, count: Integer, body: (place: Neighbors) => void): void {
+export function eachNeighbors(
+  nest: Nest,
+  sizes: readonly number[],
+  start: Integer,
+  count: Integer,
+  body: (place: Neighbors) => void,
+): void {
   const lane = sizes.findLastIndex((size) => size > 1);
   if (lane < 0) return body({ indices: sizes.map(() => integer(0)), lane, active: 1, position: integer(0) });
   const size = sizes[lane]!;
   const end = nest.hold(plus(start, count));
   const run = (outer: readonly Integer[], from: Integer, to: Integer, before: Integer): void => {
     const whole = nest.hold(i32.add(from, i32.and(i32.sub(to, from), i32.const(-4))));
-    const visit = (active: 4 | 1) => (i: Integer): void => {
-      const indices = outer.map((index, axis) => (axis === lane ? i : index));
-      body({ indices, lane, active, position: plus(before, i) });
-    };
+    const visit =
+      (active: 4 | 1) =>
+      (i: Integer): void => {
+        const indices = outer.map((index, axis) => (axis === lane ? i : index));
+        body({ indices, lane, active, position: plus(before, i) });
+      };
     nest.loop(from, whole, 4, visit(4));
     nest.loop(whole, to, 1, visit(1));
   };
   const negative = (value: Integer): Integer => i32.sub(i32.const(0), value);
   if (sizes.findIndex((other) => other > 1) === lane) {
-    return run(sizes.map(() => integer(0)), start, end, nest.hold(negative(start)));
+    return run(
+      sizes.map(() => integer(0)),
+      start,
+      end,
+      nest.hold(negative(start)),
+    );
   }
   const first = nest.hold(i32.div_u(start, i32.const(size)));
   const last = nest.hold(i32.div_u(i32.add(end, i32.const(size - 1)), i32.const(size)));

@@ -11,7 +11,7 @@ import type { DType } from "@dormouse/tensor";
 import { f32, f32x4, f64, f64x2, i32, i32x4, select, v128 } from "./encoder.ts";
 import type { Expression } from "./encoder.ts";
 import { call } from "./module.ts";
-import type { FunctionBuilder, Procedure, ModuleBuilder } from "./module.ts";
+import type { Procedure, ModuleBuilder } from "./module.ts";
 
 type I32 = Expression<"i32">;
 type V128 = Expression<"v128">;
@@ -62,7 +62,10 @@ export function arithmeticOf(dtype: DType, engine: Engine): Arithmetic {
   switch (dtype) {
     case "float32":
       return {
-        dtype, bytes: 4, lanes: 4, add: f32x4.add,
+        dtype,
+        bytes: 4,
+        lanes: 4,
+        add: f32x4.add,
         splat: (address, offset) => v128.load32_splat(address, offset),
         multiplyAdd: fused ? f32x4.relaxed_madd : (a, b, c) => f32x4.add(f32x4.mul(a, b), c),
         copyOne: (to, from) => f32.store(to, f32.load(from)),
@@ -70,7 +73,10 @@ export function arithmeticOf(dtype: DType, engine: Engine): Arithmetic {
       };
     case "float64":
       return {
-        dtype, bytes: 8, lanes: 2, add: f64x2.add,
+        dtype,
+        bytes: 8,
+        lanes: 2,
+        add: f64x2.add,
         splat: (address, offset) => v128.load64_splat(address, offset),
         multiplyAdd: fused ? f64x2.relaxed_madd : (a, b, c) => f64x2.add(f64x2.mul(a, b), c),
         copyOne: (to, from) => f64.store(to, f64.load(from)),
@@ -79,14 +85,20 @@ export function arithmeticOf(dtype: DType, engine: Engine): Arithmetic {
     case "int32":
     case "uint32":
       return {
-        dtype, bytes: 4, lanes: 4, add: i32x4.add,
+        dtype,
+        bytes: 4,
+        lanes: 4,
+        add: i32x4.add,
         splat: (address, offset) => v128.load32_splat(address, offset),
         multiplyAdd: (a, b, c) => i32x4.add(i32x4.mul(a, b), c),
         copyOne: (to, from) => i32.store(to, i32.load(from)),
         addOne: (to, from) => i32.store(to, i32.add(i32.load(to), i32.load(from))),
       };
     default:
-      throw new DTypeError("contract", `products of ${dtype} are not defined`, { received: dtype, hint: "cast to int32 or a float type" });
+      throw new DTypeError("contract", `products of ${dtype} are not defined`, {
+        received: dtype,
+        hint: "cast to int32 or a float type",
+      });
   }
 }
 
@@ -106,7 +118,14 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, i) 
 /** `tile(depth, left, right, result, rowBytes, accumulate)`: one register tile, stored to or added to `result`. */
 function tileFunction(module: ModuleBuilder, arithmetic: Arithmetic, { rows, vectors, unroll }: Tile): Procedure {
   const { bytes, splat, multiplyAdd, add } = arithmetic;
-  const parameters = { depth: "i32", left: "i32", right: "i32", result: "i32", rowBytes: "i32", accumulate: "i32" } as const;
+  const parameters = {
+    depth: "i32",
+    left: "i32",
+    right: "i32",
+    result: "i32",
+    rowBytes: "i32",
+    accumulate: "i32",
+  } as const;
   return module.function({ name: `tile ${arithmetic.dtype} ${rows}x${vectors}`, parameters }, (f, p) => {
     const a = f.local("v128");
     const b = f.locals("v128", vectors);
@@ -125,38 +144,62 @@ function tileFunction(module: ModuleBuilder, arithmetic: Arithmetic, { rows, vec
       f.branchIf(again, i32.gt_s(p.depth, i32.const(0)));
     });
     // A row is added whole and then stored whole: the order that V8's revectorizer fuses into 256-bit operations.
-    f.if(p.accumulate, () => sums.forEach((row) => {
-      row.forEach((sum, j) => f.set(b[j]!, add(v128.load(p.result, 16 * j), sum)));
-      row.forEach((_, j) => f.do(v128.store(p.result, b[j]!, 16 * j)));
-      f.increase(p.result, p.rowBytes);
-    }), () => sums.forEach((row) => {
-      row.forEach((sum, j) => f.do(v128.store(p.result, sum, 16 * j)));
-      f.increase(p.result, p.rowBytes);
-    }));
+    f.if(
+      p.accumulate,
+      () =>
+        sums.forEach((row) => {
+          row.forEach((sum, j) => f.set(b[j]!, add(v128.load(p.result, 16 * j), sum)));
+          row.forEach((_, j) => f.do(v128.store(p.result, b[j]!, 16 * j)));
+          f.increase(p.result, p.rowBytes);
+        }),
+      () =>
+        sums.forEach((row) => {
+          row.forEach((sum, j) => f.do(v128.store(p.result, sum, 16 * j)));
+          f.increase(p.result, p.rowBytes);
+        }),
+    );
   });
 }
 
 /** `corner(height, width, result, rowBytes, accumulate, spare)`: stores or adds the top left corner of a tile in `spare`. */
-function cornerFunction(module: ModuleBuilder, { dtype, bytes, lanes, add, copyOne, addOne }: Arithmetic, tile: Tile): Procedure {
-  const parameters = { height: "i32", width: "i32", result: "i32", rowBytes: "i32", accumulate: "i32", spare: "i32" } as const;
-  return module.function({ name: `corner ${dtype}`, parameters }, (f, { height, width, result, rowBytes, accumulate, spare }) => {
-    const rowEnd = f.let(i32.mul(width, i32.const(bytes)));
-    const vectorEnd = f.let(i32.and(rowEnd, i32.const(-lanes * bytes)));
-    const [row, at] = [f.local("i32"), f.local("i32")];
-    const [to, from] = [i32.add(result, at), i32.add(spare, at)];
-    f.count(row, height, 1, () => {
-      f.set(at, i32.const(0));
-      f.if(accumulate, () => {
-        f.count(at, vectorEnd, 16, () => f.do(v128.store(to, add(v128.load(to), v128.load(from)))));
-        f.count(at, rowEnd, bytes, () => f.do(addOne(to, from)));
-      }, () => {
-        f.count(at, vectorEnd, 16, () => f.do(v128.store(to, v128.load(from))));
-        f.count(at, rowEnd, bytes, () => f.do(copyOne(to, from)));
+function cornerFunction(
+  module: ModuleBuilder,
+  { dtype, bytes, lanes, add, copyOne, addOne }: Arithmetic,
+  tile: Tile,
+): Procedure {
+  const parameters = {
+    height: "i32",
+    width: "i32",
+    result: "i32",
+    rowBytes: "i32",
+    accumulate: "i32",
+    spare: "i32",
+  } as const;
+  return module.function(
+    { name: `corner ${dtype}`, parameters },
+    (f, { height, width, result, rowBytes, accumulate, spare }) => {
+      const rowEnd = f.let(i32.mul(width, i32.const(bytes)));
+      const vectorEnd = f.let(i32.and(rowEnd, i32.const(-lanes * bytes)));
+      const [row, at] = [f.local("i32"), f.local("i32")];
+      const [to, from] = [i32.add(result, at), i32.add(spare, at)];
+      f.count(row, height, 1, () => {
+        f.set(at, i32.const(0));
+        f.if(
+          accumulate,
+          () => {
+            f.count(at, vectorEnd, 16, () => f.do(v128.store(to, add(v128.load(to), v128.load(from)))));
+            f.count(at, rowEnd, bytes, () => f.do(addOne(to, from)));
+          },
+          () => {
+            f.count(at, vectorEnd, 16, () => f.do(v128.store(to, v128.load(from))));
+            f.count(at, rowEnd, bytes, () => f.do(copyOne(to, from)));
+          },
+        );
+        f.increase(result, rowBytes);
+        f.increase(spare, 16 * tile.vectors);
       });
-      f.increase(result, rowBytes);
-      f.increase(spare, 16 * tile.vectors);
-    });
-  });
+    },
+  );
 }
 
 /**
@@ -169,11 +212,23 @@ export function sweepFunction(module: ModuleBuilder, arithmetic: Arithmetic, til
   const product = tileFunction(module, arithmetic, tile);
   const corner = cornerFunction(module, arithmetic, tile);
   const parameters = {
-    rows: "i32", columns: "i32", depth: "i32", left: "i32", right: "i32", result: "i32", rowBytes: "i32", accumulate: "i32", spare: "i32",
+    rows: "i32",
+    columns: "i32",
+    depth: "i32",
+    left: "i32",
+    right: "i32",
+    result: "i32",
+    rowBytes: "i32",
+    accumulate: "i32",
+    spare: "i32",
   } as const;
   return module.function({ name: `sweep ${arithmetic.dtype}`, parameters }, (f, p) => {
-    const row = f.local("i32"), column = f.local("i32"), left = f.local("i32"), result = f.local("i32");
-    const height = f.local("i32"), width = f.local("i32");
+    const row = f.local("i32"),
+      column = f.local("i32"),
+      left = f.local("i32"),
+      result = f.local("i32");
+    const height = f.local("i32"),
+      width = f.local("i32");
     const least = (a: I32, b: number): I32 => select(i32.lt_s(a, i32.const(b)), a, i32.const(b));
     f.count(column, p.columns, columns, () => {
       f.set(row, i32.const(0));
@@ -182,12 +237,16 @@ export function sweepFunction(module: ModuleBuilder, arithmetic: Arithmetic, til
       f.set(width, least(i32.sub(p.columns, column), columns));
       f.count(row, p.rows, tile.rows, () => {
         f.set(height, least(i32.sub(p.rows, row), tile.rows));
-        f.if(i32.eq(i32.mul(height, width), i32.const(tile.rows * columns)), () => {
-          f.do(call(product, p.depth, left, p.right, result, p.rowBytes, p.accumulate));
-        }, () => {
-          f.do(call(product, p.depth, left, p.right, p.spare, i32.const(16 * tile.vectors), i32.const(0)));
-          f.do(call(corner, height, width, result, p.rowBytes, p.accumulate, p.spare));
-        });
+        f.if(
+          i32.eq(i32.mul(height, width), i32.const(tile.rows * columns)),
+          () => {
+            f.do(call(product, p.depth, left, p.right, result, p.rowBytes, p.accumulate));
+          },
+          () => {
+            f.do(call(product, p.depth, left, p.right, p.spare, i32.const(16 * tile.vectors), i32.const(0)));
+            f.do(call(corner, height, width, result, p.rowBytes, p.accumulate, p.spare));
+          },
+        );
         f.increase(left, i32.mul(p.depth, i32.const(tile.rows * bytes)));
         f.increase(result, i32.mul(p.rowBytes, i32.const(tile.rows)));
       });

@@ -57,7 +57,10 @@ export interface Split {
   readonly k: Linear;
 }
 
-export function split({ batch, m, n, k }: Pick<ContractKernel, "batch" | "m" | "n" | "k">, { offset, strides }: Affine): Split {
+export function split(
+  { batch, m, n, k }: Pick<ContractKernel, "batch" | "m" | "n" | "k">,
+  { offset, strides }: Affine,
+): Split {
   let start = 0;
   const take = (sizes: readonly number[]): Linear => linear(sizes, strides.slice(start, (start += sizes.length)));
   return { offset, batch: take(batch), m: take(m), n: take(n), k: take(k) };
@@ -79,7 +82,12 @@ export interface OperandSplit {
 }
 
 /** The operand as a view of memory, or undefined when it has to be computed. */
-export function operandView(kernel: ContractKernel, side: "m" | "n", body: Scalar, args: readonly KernelArgument[]): OperandView | undefined {
+export function operandView(
+  kernel: ContractKernel,
+  side: "m" | "n",
+  body: Scalar,
+  args: readonly KernelArgument[],
+): OperandView | undefined {
   if (body.op !== "load" || body.indirect?.length || args[body.arg]!.dtype !== body.dtype) return undefined;
   const part = (affine: Affine): OperandSplit => {
     const { offset, batch, k, [side]: x } = split(kernel, affine);
@@ -143,7 +151,10 @@ export function regroup(kernel: ContractKernel, { batch, m, n, k }: AxisGroups, 
   const [lhs, rhs] = [mapAffine(kernel.lhs, change), mapAffine(kernel.rhs, change)];
   return {
     ...kernel,
-    batch: pick(batch), m: pick(m), n: pick(n), k: pick(k),
+    batch: pick(batch),
+    m: pick(m),
+    n: pick(n),
+    k: pick(k),
     lhs: exchange ? rhs : lhs,
     rhs: exchange ? lhs : rhs,
     stores: kernel.stores.map(({ arg, at, body }) => ({ arg, at: change(at), body: mapAffine(body, change) })),

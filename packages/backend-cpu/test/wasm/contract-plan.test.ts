@@ -6,13 +6,27 @@ import { i32 } from "../../src/wasm/encoder.ts";
 import { ModuleBuilder } from "../../src/wasm/module.ts";
 
 const tile = { rows: 6, vectors: 2, unroll: 8 };
-const load = (arg: number, strides: readonly number[]): Scalar => ({ op: "load", dtype: "float32", arg, at: { offset: 0, strides } });
+const load = (arg: number, strides: readonly number[]): Scalar => ({
+  op: "load",
+  dtype: "float32",
+  arg,
+  at: { offset: 0, strides },
+});
 
-function product(sizes: Pick<ContractKernel, "batch" | "m" | "n" | "k">, lhs: readonly number[], rhs: readonly number[], out: readonly number[]): ContractKernel {
+function product(
+  sizes: Pick<ContractKernel, "batch" | "m" | "n" | "k">,
+  lhs: readonly number[],
+  rhs: readonly number[],
+  out: readonly number[],
+): ContractKernel {
   const argument = { dtype: "float32", length: 1 << 20, access: "read" } as const;
   return {
-    kind: "contract", dtype: "float32", args: [argument, argument, argument], ...sizes,
-    lhs: load(0, lhs), rhs: load(1, rhs),
+    kind: "contract",
+    dtype: "float32",
+    args: [argument, argument, argument],
+    ...sizes,
+    lhs: load(0, lhs),
+    rhs: load(1, rhs),
     stores: [{ arg: 2, at: { offset: 0, strides: out }, body: { op: "result", dtype: "float32", stage: 0 } }],
   };
 }
@@ -29,7 +43,10 @@ describe("plans", () => {
   });
 
   test("a column-major product exchanges its operands", () => {
-    const plan = planContract(product({ batch: [], m: [30], n: [20], k: [10] }, [10, 0, 1], [0, 1, 20], [1, 30, 0]), tile);
+    const plan = planContract(
+      product({ batch: [], m: [30], n: [20], k: [10] }, [10, 0, 1], [0, 1, 20], [1, 30, 0]),
+      tile,
+    );
     expect([plan.m, plan.n]).toEqual([20, 30]);
     expect(plan.kernel.lhs).toMatchObject({ arg: 1, at: { strides: [1, 0, 20] } });
     expect(plan.direct?.rowStride).toBe(30);
@@ -41,13 +58,19 @@ describe("plans", () => {
   });
 
   test("a batch that shares its right operand becomes rows", () => {
-    const plan = planContract(product({ batch: [4], m: [8], n: [16], k: [32] }, [256, 32, 0, 1], [0, 0, 1, 16], [128, 16, 1, 0]), tile);
+    const plan = planContract(
+      product({ batch: [4], m: [8], n: [16], k: [32] }, [256, 32, 0, 1], [0, 0, 1, 16], [128, 16, 1, 0]),
+      tile,
+    );
     expect([plan.batch, plan.m, plan.n]).toEqual([1, 32, 16]);
     expect(plan.direct?.rowStride).toBe(16);
   });
 
   test("a shared operand stays a batch where rows would not be evenly spaced", () => {
-    const plan = planContract(product({ batch: [4], m: [8], n: [16], k: [32] }, [256, 32, 0, 1], [0, 0, 1, 16], [1000, 16, 1, 0]), tile);
+    const plan = planContract(
+      product({ batch: [4], m: [8], n: [16], k: [32] }, [256, 32, 0, 1], [0, 0, 1, 16], [1000, 16, 1, 0]),
+      tile,
+    );
     expect([plan.batch, plan.m]).toEqual([4, 8]);
   });
 
@@ -55,13 +78,19 @@ describe("plans", () => {
     const plain = square(64);
     const [store] = plain.stores;
     const twice: ContractKernel = { ...plain, stores: [store!, store!] };
-    const computed: ContractKernel = { ...plain, stores: [{ ...store!, body: { op: "neg", dtype: "float32", sources: [store!.body] } }] };
+    const computed: ContractKernel = {
+      ...plain,
+      stores: [{ ...store!, body: { op: "neg", dtype: "float32", sources: [store!.body] } }],
+    };
     const spread = product({ batch: [], m: [64], n: [64], k: [64] }, [64, 0, 1], [0, 1, 64], [128, 2, 0]);
     for (const kernel of [twice, computed, spread]) expect(planContract(kernel, tile).direct).toBeUndefined();
   });
 
   test("very deep products stream their right operand", () => {
-    const plan = planContract(product({ batch: [], m: [16], n: [300], k: [100_000] }, [100_000, 0, 1], [0, 1, 300], [300, 1, 0]), tile);
+    const plan = planContract(
+      product({ batch: [], m: [16], n: [300], k: [100_000] }, [100_000, 0, 1], [0, 1, 300], [300, 1, 0]),
+      tile,
+    );
     expect(plan.blocks.resident).toBe(false);
     expect(plan.blocks.depth).toBeLessThanOrEqual(264);
   });
@@ -77,10 +106,14 @@ describe("linear functions of a flattened index", () => {
   });
 
   test("the generated offset is the sum over axes", () => {
-    const [sizes, strides] = [[2, 3, 5], [100, 7, -2]];
+    const [sizes, strides] = [
+      [2, 3, 5],
+      [100, 7, -2],
+    ];
     const module = new ModuleBuilder();
     module.function({ name: "at", parameters: { i: "i32" }, result: "i32", export: true }, (_, { i }) =>
-      i32.add(offsetAt(linear(sizes, strides), i, 4), i32.const(0)));
+      i32.add(offsetAt(linear(sizes, strides), i, 4), i32.const(0)),
+    );
     const at = new WebAssembly.Instance(new WebAssembly.Module(module.bytes())).exports["at"] as (i: number) => number;
     for (let i = 0; i < 30; i++) {
       expect(at(i)).toBe(4 * (Math.floor(i / 15) * 100 + (Math.floor(i / 5) % 3) * 7 + (i % 5) * -2));

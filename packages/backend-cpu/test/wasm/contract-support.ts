@@ -5,9 +5,12 @@ import type { TypedArray } from "@dormouse/tensor";
 import { generateContract } from "../../src/wasm/gemm.ts";
 import { ModuleBuilder } from "../../src/wasm/module.ts";
 
-export const fusedMultiplyAdd = WebAssembly.validate(new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 65, 3, 253, 15, 253, 133, 2, 11,
-]));
+export const fusedMultiplyAdd = WebAssembly.validate(
+  new Uint8Array([
+    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15,
+    65, 3, 253, 15, 253, 133, 2, 11,
+  ]),
+);
 
 /** Row-major strides. */
 export function rowMajor(sizes: readonly number[]): number[] {
@@ -48,7 +51,9 @@ export function runContract(
     const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     new Uint8Array(memory.buffer).set(bytes, addresses[i]!);
   });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), { env: { memory, barrier: () => {} } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), {
+    env: { memory, barrier: () => {} },
+  });
   const run = instance.exports["kernel"] as (args: number, scratch: number, thread: number, threads: number) => void;
   for (let thread = threads - 1; thread >= 0; thread--) run(64, scratch, thread, threads);
   return buffers.map((buffer, i) => {
@@ -67,24 +72,39 @@ function evaluate(body: Scalar, buffers: readonly TypedArray[], index: readonly 
     conditions.every((condition) => at(condition, index) >= 0 && at(condition, index) < condition.below);
   const value = (node: Scalar): number => evaluate(node, buffers, index, product);
   switch (body.op) {
-    case "const": return body.value;
-    case "result": return product;
-    case "index": return at(body.at, index);
-    case "valid": return Number(inside(body.conditions));
+    case "const":
+      return body.value;
+    case "result":
+      return product;
+    case "index":
+      return at(body.at, index);
+    case "valid":
+      return Number(inside(body.conditions));
     case "load": {
       if (!inside(body.valid)) return body.fill ?? 0;
-      const hops = (body.indirect ?? []).map((hop) => hop.stride * Math.min(hop.size - 1, Math.max(0, value(hop.index))));
+      const hops = (body.indirect ?? []).map(
+        (hop) => hop.stride * Math.min(hop.size - 1, Math.max(0, value(hop.index))),
+      );
       return buffers[body.arg]![hops.reduce((sum, hop) => sum + hop, at(body.at, index))]!;
     }
-    case "add": return value(body.sources[0]!) + value(body.sources[1]!);
-    case "mul": return value(body.sources[0]!) * value(body.sources[1]!);
-    case "max": return Math.max(value(body.sources[0]!), value(body.sources[1]!));
-    case "neg": return -value(body.sources[0]!);
-    case "exp": return Math.exp(value(body.sources[0]!));
-    case "cast": return value(body.sources[0]!);
-    case "less": return Number(value(body.sources[0]!) < value(body.sources[1]!));
-    case "where": return value(body.sources[0]!) ? value(body.sources[1]!) : value(body.sources[2]!);
-    default: throw new Error(`the naive loop has no ${body.op}`);
+    case "add":
+      return value(body.sources[0]!) + value(body.sources[1]!);
+    case "mul":
+      return value(body.sources[0]!) * value(body.sources[1]!);
+    case "max":
+      return Math.max(value(body.sources[0]!), value(body.sources[1]!));
+    case "neg":
+      return -value(body.sources[0]!);
+    case "exp":
+      return Math.exp(value(body.sources[0]!));
+    case "cast":
+      return value(body.sources[0]!);
+    case "less":
+      return Number(value(body.sources[0]!) < value(body.sources[1]!));
+    case "where":
+      return value(body.sources[0]!) ? value(body.sources[1]!) : value(body.sources[2]!);
+    default:
+      throw new Error(`the naive loop has no ${body.op}`);
   }
 }
 
@@ -122,4 +142,3 @@ export function naiveContract(kernel: ContractKernel, buffers: readonly TypedArr
   }
   return out;
 }
-

@@ -96,7 +96,7 @@ const scalars: readonly [string, Expression<ValueType>, number | bigint][] = [
 const F = (...values: number[]) => f32x4.const(...values);
 const D = (...values: number[]) => f64x2.const(...values);
 const I = (...values: number[]) => i32x4.const(...values);
-const vectors: readonly [string, Expression<"v128">, any, number[]][] = [
+const vectors: readonly [string, Expression<"v128">, new (buffer: ArrayBuffer, offset: number, length: number) => unknown, number[]][] = [
   ["f32x4.add", f32x4.add(F(1, 2, 3, 4), F(10)), Float32Array, [11, 12, 13, 14]],
   ["f32x4.sub", f32x4.sub(F(1, 2, 3, 4), F(10)), Float32Array, [-9, -8, -7, -6]],
   ["f32x4.mul", f32x4.mul(F(1, 2, 3, 4), F(3)), Float32Array, [3, 6, 9, 12]],

@@ -14,9 +14,17 @@ function stream(seed: number): (below: number) => number {
 }
 
 /** Strides of a layout with the axes in random order, some of them broadcast; 0 where `moves` is false. */
-function layout(pick: (below: number) => number, sizes: readonly number[], moves: readonly boolean[], broadcast: boolean): number[] {
+function layout(
+  pick: (below: number) => number,
+  sizes: readonly number[],
+  moves: readonly boolean[],
+  broadcast: boolean,
+): number[] {
   const strides = sizes.map(() => 0);
-  const order = sizes.map((_, axis) => axis).filter((axis) => moves[axis]).sort(() => pick(3) - 1);
+  const order = sizes
+    .map((_, axis) => axis)
+    .filter((axis) => moves[axis])
+    .sort(() => pick(3) - 1);
   let next = 1;
   for (const axis of order) {
     if (broadcast && pick(6) === 0) continue;
@@ -36,7 +44,8 @@ function randomContract(seed: number): [ContractKernel, TypedArray[]] {
   const group = (): number[] => Array.from({ length: pick(4) }, () => [1, 2, 3, 4, 5, 7, 9, 13][pick(8)]!);
   const [batch, m, n, k] = [group().slice(0, 2), group(), group(), group()];
   const sizes = [...batch, ...m, ...n, ...k];
-  const inGroup = (groups: string): boolean[] => [batch, m, n, k].flatMap((axes, g) => axes.map(() => groups.includes("bmnk"[g]!)));
+  const inGroup = (groups: string): boolean[] =>
+    [batch, m, n, k].flatMap((axes, g) => axes.map(() => groups.includes("bmnk"[g]!)));
   const buffers: TypedArray[] = [];
   const args: ContractKernel["args"][number][] = [];
   const argument = (of: DType, length: number, access: "read" | "write"): number => {
@@ -57,9 +66,12 @@ function randomContract(seed: number): [ContractKernel, TypedArray[]] {
   };
   const operand = (moves: readonly boolean[]): Scalar => {
     switch (pick(4)) {
-      case 0: return { op: "add", dtype, sources: [load(moves), load(moves)] };
-      case 1: return { op: "neg", dtype, sources: [load(moves)] };
-      default: return load(moves);
+      case 0:
+        return { op: "add", dtype, sources: [load(moves), load(moves)] };
+      case 1:
+        return { op: "neg", dtype, sources: [load(moves)] };
+      default:
+        return load(moves);
     }
   };
   const [lhs, rhs] = [operand(inGroup("bmk")), operand(inGroup("bnk"))];
@@ -83,11 +95,13 @@ test.each(Array.from({ length: 12 }, (_, i) => i))("random products, batch %i", 
     const [got, expected] = [runContract(kernel, buffers, 1 + (seed % 3)), naiveContract(kernel, buffers)];
     const unit = kernel.dtype === "float32" ? 2 ** -23 : kernel.dtype === "float64" ? 2 ** -52 : 0;
     const depth = kernel.k.reduce((product, size) => product * size, 1);
-    got.forEach((buffer, b) => buffer.forEach((value, j) => {
-      const want = expected[b]![j]!;
-      if (Math.abs(value - want) > unit * (8 + depth) * 20) {
-        expect.fail(`seed ${seed}, argument ${b}, element ${j}: ${value}, not ${want}\n${JSON.stringify(kernel)}`);
-      }
-    }));
+    got.forEach((buffer, b) =>
+      buffer.forEach((value, j) => {
+        const want = expected[b]![j]!;
+        if (Math.abs(value - want) > unit * (8 + depth) * 20) {
+          expect.fail(`seed ${seed}, argument ${b}, element ${j}: ${value}, not ${want}\n${JSON.stringify(kernel)}`);
+        }
+      }),
+    );
   }
 });
