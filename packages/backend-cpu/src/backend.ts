@@ -160,6 +160,8 @@ class WasmBackend implements CpuBackend {
   readonly #driver: DriverExports;
   readonly #team: ThreadTeam | null;
   #disposed = false;
+  /** Set when a program trapped: what it left in memory, and where its threads are, is unknown. */
+  #failed = false;
   /** Views of the memory; made anew when it has grown. */
   #bytes = new Uint8Array(0);
   #words = new Int32Array(0);
@@ -258,6 +260,7 @@ class WasmBackend implements CpuBackend {
     try {
       this.#driver.run(record.address, threads);
     } catch (cause) {
+      this.#failed = true;
       this.#team?.fail();
       throw new DeviceError("run", `the program trapped (${String(cause)})`, { hint: "make a new device" });
     }
@@ -278,7 +281,9 @@ class WasmBackend implements CpuBackend {
 
   #requireAlive(op: string): void {
     if (this.#disposed) throw new DeviceError(op, "the device was disposed of", { hint: "make a new one with cpu()" });
-    if (this.#team?.failed) throw new DeviceError(op, "a thread of the device failed", { hint: "make a new one with cpu()" });
+    if (this.#failed || this.#team?.failed) {
+      throw new DeviceError(op, "a program trapped or a thread of the device failed", { hint: "make a new one with cpu()" });
+    }
   }
 
   #refresh(): void {

@@ -174,15 +174,15 @@ test("barriers only where a step meets what another thread did", () => {
 });
 
 describe("mistakes", () => {
-  test("a trap on another thread ends the run and the device", async () => {
-    await using backend = await open(2);
+  test.each([1, 2])("a trap on the last of %d threads ends the run and the device", async (threads) => {
+    await using backend = await open(threads);
     const kernel: Kernel = {
       kind: "scatter",
       args: [argument(1), argument(1, "write")],
       axes: [1_000_000], arg: 1, at: affine([0]), indirect: [], body: load(0, affine([0])),
     };
     await expect(execute(backend, singleKernel(kernel), [new Float32Array(1)])).rejects.toThrow(DeviceError);
-    expect(() => backend.alloc(4)).toThrow("a thread of the device failed");
+    expect(() => backend.alloc(4)).toThrow("a program trapped or a thread of the device failed");
   });
 
   test("buffers are checked before anything runs", async () => {

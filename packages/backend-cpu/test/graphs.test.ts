@@ -3,8 +3,8 @@
  * What the ops compute is the business of their own tests; here the path from graph to memory and back is tested.
  */
 import {
-  type Tensor, add, argsort, conv2d, cumsum, indexAdd, key, logSoftmax, matmul, maxPool2d, mean, mul, normal, relu, scope,
-  setDevice, softmax, square, sub, sum, take, tanh, tensor, transpose, uniform,
+  type Tensor, add, argsort, conv2d, cumsum, indexAdd, key, logSoftmax, matmul, maxPool2d, mean, mul, normal, relu,
+  scope, setDevice, softmax, square, sub, sum, take, tanh, tensor, transpose, uniform,
 } from "@dormouse/tensor";
 import { afterAll, describe, expect, test } from "vitest";
 import { cpu } from "../src/index.ts";
@@ -32,7 +32,10 @@ const graphs: [string, () => Tensor | Tensor[]][] = [
     return matmul(softmax(mul(matmul(q, transpose(k)), 0.35)), v);
   }],
   ["log-softmax of many rows", () => logSoftmax(ramp([501, 130]))],
-  ["convolution, relu, pooling", () => maxPool2d(relu(conv2d(ramp([2, 3, 12, 11]), ramp([5, 3, 3, 3]), { padding: 1 })), 2)],
+  ["convolution, relu, pooling", () => {
+    const features = conv2d(ramp([2, 3, 12, 11]), ramp([5, 3, 3, 3]), { padding: 1 });
+    return maxPool2d(relu(features), 2);
+  }],
   ["random numbers", () => [uniform(key(7), [1001]), normal(key(8), [33, 7])]],
   ["rows taken and added", () => {
     const index = tensor(Int32Array.of(3, 0, 3, 5), { shape: [4] });
@@ -47,7 +50,10 @@ const graphs: [string, () => Tensor | Tensor[]][] = [
   }],
 ];
 
-const compute = async (device: Parameters<typeof setDevice>[0], graph: () => Tensor | Tensor[]): Promise<number[][]> => {
+const compute = async (
+  device: Parameters<typeof setDevice>[0],
+  graph: () => Tensor | Tensor[],
+): Promise<number[][]> => {
   setDevice(device);
   const results = [graph()].flat();
   return Promise.all(results.map(async (result) => [...(await result.data())]));
@@ -59,7 +65,9 @@ describe.each(devices)("$name", (device) => {
     const actual = await compute(device, graph);
     expected.forEach((values, i) => {
       expect(actual[i]!.length).toBe(values.length);
-      const wrong = values.findIndex((value, at) => !(Math.abs(actual[i]![at]! - value) <= 2e-5 * Math.max(1, Math.abs(value))));
+      const close = (value: number, at: number): boolean =>
+        Math.abs(actual[i]![at]! - value) <= 2e-5 * Math.max(1, Math.abs(value));
+      const wrong = values.findIndex((value, at) => !close(value, at));
       expect(wrong < 0 ? null : { at: wrong, actual: actual[i]![wrong], expected: values[wrong] }).toBeNull();
     });
   });

@@ -84,7 +84,13 @@ function elementwise(): Case[] {
 }
 
 function views(): Case[] {
-  const map = (name: string, length: number, shape: readonly number[], body: Scalar, inputs: readonly TypedArray[] = []): Case => {
+  const map = (
+    name: string,
+    length: number,
+    shape: readonly number[],
+    body: Scalar,
+    inputs: readonly TypedArray[] = [],
+  ): Case => {
     const extra = inputs.map((array) => argument(array.length, "read", "int32"));
     const args = [argument(length), ...extra, argument(sizeOf(shape), "write")];
     return one(`${name} [${shape.join()}]`, mapKernel(args, shape, body), [sample("float32", length), ...inputs], 0);

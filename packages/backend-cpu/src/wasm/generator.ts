@@ -7,10 +7,11 @@
  *     kernel(arguments: i32, scratch: i32, threadIndex: i32, threadCount: i32)
  *
  * `arguments` points to one i32 address per kernel argument; every address is a multiple of 64, and at least 64 bytes
- * beyond every buffer may be read. Addresses are below 2 GiB, so they may be compared as signed numbers. `scratch` is the same for all threads,
- * 64-byte aligned, holds what `scratchBytes(threadCount)` asked for and contains anything. All threads call the kernel;
- * together they do the work once, each its own part. The driver puts a barrier between kernels that touch the same
- * memory. A kernel may be run by one thread alone as (…, 0, 1), whatever the number of threads.
+ * beyond every buffer may be read. Addresses are below 2 GiB, so they may be compared as signed numbers. `scratch` is
+ * the same for all threads, 64-byte aligned, holds what `scratchBytes(threadCount)` asked for and contains anything.
+ * All threads call the kernel; together they do the work once, each its own part. The driver puts a barrier between
+ * kernels that touch the same memory. A kernel may be run by one thread alone as (…, 0, 1), whatever the number of
+ * threads.
  */
 import type { Kernel } from "@dormouse/tensor/graph";
 import type { FunctionReference, ModuleBuilder } from "./module.ts";
