@@ -1,13 +1,14 @@
 /**
  * The WebAssembly backend: buffers are blocks of one memory, a program becomes a record in that memory (the layout is
  * `recordWords` in wasm/driver.ts), a run is one call. Runs are synchronous: when `run` returns, the work is done, so
- * reads need no queue and freed memory can be reused at once. Owns barriers between steps and the decision how many
- * threads run a program; code generation, memory and threads are rooms of their own.
+ * reads need no queue and freed memory can be reused at once. Owns program records and the decision how many
+ * threads run a program; code generation, memory, barriers and threads are rooms of their own.
  */
-import type { Backend, BackendBuffer, Capabilities, Executable, Program, Slot, Step } from "@dormouse/tensor/graph";
+import type { Backend, BackendBuffer, Capabilities, Executable, Program } from "@dormouse/tensor/graph";
 import { bytesOf, dtypes } from "@dormouse/tensor/graph";
 import { DeviceError, ValueError } from "@dormouse/tensor";
 import { Arena, type ArenaBlock, type ArenaStatistics } from "./arena.ts";
+import { barriersOf, baseOf } from "./barriers.ts";
 import { detectFeatures } from "./features.ts";
 import { processors } from "./host.ts";
 import { ThreadTeam } from "./threads.ts";
@@ -339,62 +340,6 @@ class WasmBackend implements CpuBackend {
     });
     return record;
   }
-}
-
-/** Index of the base address of a slot: inputs, outputs, then the temporaries. */
-function baseOf({ inputs, outputs }: Program, slot: Slot): number {
-  switch (slot.space) {
-    case "input":
-      return slot.index;
-    case "output":
-      return inputs.length + slot.index;
-    case "temporary":
-      return inputs.length + outputs.length;
-  }
-}
-
-/** Memory that a step reads or writes: a range of one base. */
-interface Touch {
-  readonly base: number;
-  readonly from: number;
-  readonly to: number;
-  readonly writes: boolean;
-}
-
-function touchesOf(program: Program, { kernel, slots }: Step): Touch[] {
-  const { args } = program.kernels[kernel]!;
-  return slots.map((slot, i) => {
-    const writes = args[i]!.access !== "read";
-    const alias = slot.space === "output" ? program.outputs[slot.index]!.alias : undefined;
-    const base = alias ?? baseOf(program, slot);
-    if (slot.space !== "temporary") return { base, from: 0, to: Infinity, writes };
-    return { base, from: slot.offset, to: slot.offset + slot.bytes, writes };
-  });
-}
-
-const conflict = (a: Touch, b: Touch): boolean =>
-  (a.writes || b.writes) && a.base === b.base && a.from < b.to && b.from < a.to;
-
-/**
- * Which steps must wait for all threads: those that touch what a step since the last barrier writes, or write what it
- * touches, unless thread 0 runs both. Kernels that use scratch memory conflict too, since they are given the same.
- */
-export function barriersOf(program: Program, kernels: readonly Pick<CompiledKernel, "parallel" | "scratchBytes">[]): boolean[] {
-  let since: { readonly touches: readonly Touch[]; readonly parallel: boolean; readonly scratch: boolean }[] = [];
-  return program.steps.map((step) => {
-    const { parallel, scratchBytes } = kernels[step.kernel]!;
-    const touches = touchesOf(program, step);
-    const scratch = scratchBytes(maximumThreads) > 0;
-    const waits = since.some(
-      (earlier) =>
-        (parallel || earlier.parallel) &&
-        ((scratch && earlier.scratch) ||
-          earlier.touches.some((theirs) => touches.some((ours) => conflict(theirs, ours)))),
-    );
-    if (waits) since = [];
-    since.push({ touches, parallel, scratch });
-    return waits;
-  });
 }
 
 function blockOf(op: string, buffer: BackendBuffer): ArenaBlock {

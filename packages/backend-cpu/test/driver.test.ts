@@ -5,7 +5,8 @@
 import type { Kernel, LoopKernel, Program, Slot } from "@dormouse/tensor/graph";
 import { DeviceError, ValueError } from "@dormouse/tensor";
 import { describe, expect, test } from "vitest";
-import { type CpuBackend, barriersOf, createCpuBackend } from "../src/backend.ts";
+import { type CpuBackend, createCpuBackend } from "../src/backend.ts";
+import { barriersOf } from "../src/barriers.ts";
 import { f32, i32 } from "../src/wasm/encoder.ts";
 import { type KernelGenerator, kernelExport, kernelParameters } from "../src/wasm/generator.ts";
 import type { Generators } from "../src/wasm/kernel.ts";
