@@ -123,7 +123,9 @@ class LoopWriter {
     else if (main) main({ extent: unrolled, step, groups: (from, to) => groups(from, to, unroll) });
     else groups(integer(0), integer(unrolled), unroll);
     const rest = (): void => {
-      if (unroll > 1) groups(integer(unrolled), integer(whole), 1);
+      const quads = unroll > 4 ? extent - (extent % 16) : unrolled;
+      groups(integer(unrolled), integer(quads), 4);
+      if (unroll > 1) groups(integer(quads), integer(whole), 1);
       if (whole < extent) this.#at(axis, integer(whole), () => body([this.#place(axis, 0, extent - whole)]));
     };
     if (!cut) return rest();
