@@ -22,7 +22,6 @@ const tables32 = {
   log: [0.3333333134651184, -0.250008225440979, 0.20001228153705597, -0.1662335842847824, 0.14201730489730835, -0.1316015124320984, 0.12761735916137695, -0.07634765654802322],
   sin: [-0.16666653752326965, 0.008332112804055214, -0.0001950874284375459],
   cos: [0.04166664555668831, -0.0013887251261621714, 2.4425684387097135e-5],
-  tanh: [-0.3333333134651184, 0.133331760764122, -0.053942855447530746, 0.0216789823025465, -0.008123086765408516, 0.002092830603942275],
   atan: [-0.333332359790802, 0.19994240999221802, -0.14175046980381012, 0.10159504413604736, -0.051306478679180145],
   erf: [0.12837916612625122, -0.37612631916999817, 0.11283688992261887, -0.02685900405049324, 0.0052000246942043304, -0.0008131092763505876, 8.320590131916106e-5],
   /** log(erfc(x)) on [0.9, 4]. */
@@ -34,7 +33,6 @@ const tables64 = {
   log: [0.6666666666666666, 0.4000000000000719, 0.2857142856878532, 0.22222222691885424, 0.18181772072828847, 0.15387247162147882, 0.1324660708377226, 0.13283112463592878],
   sin: [-0.16666666666666627, 0.008333333333321286, -0.00019841269828869973, 2.755731335593755e-6, -2.5050704025690396e-8, 1.5893583043626737e-10],
   cos: [0.04166666666666659, -0.0013888888888872598, 2.4801587288491735e-5, -2.7557314056471515e-7, 2.0875681864901776e-9, -1.135744788532356e-11],
-  tanh: [-0.333333333333326, 0.13333333333228015, -0.05396825391570765, 0.021869487226527, -0.00886321651501188, 0.0035919537115861187, -0.0014547804895759819, 0.0005857438808357697, -0.00022742863483211478, 7.587721856127614e-5, -1.546414912563534e-5],
   atan: [-0.33333333333333326, 0.1999999999999745, -0.14285714285360632, 0.11111111086470522, -0.09090908082941598, 0.0769228136705991, -0.0666620622820479, 0.05876821008888478, -0.05217113533452513, 0.04498307490713589, -0.03335258145456472, 0.015071536908946952],
   erf: [0.1283791670955126, -0.3761263890318375, 0.112837916709548, -0.026866170645061423, 0.005223977624663664, -0.0008548326971738679, 0.00012055330773042533, -1.4925586988846666e-5, 1.6460865737080504e-6, -1.6348866264146685e-7, 1.4649942285232497e-8, -1.1334495277037791e-9, 5.891797926276107e-11],
   /** erfc(x)·exp(x²) on [1, 6] in (x - 2)/(x + 2). */
@@ -52,7 +50,7 @@ interface Width {
   /** log 2 in two parts, the first short enough that multiples by an exponent are exact. */
   readonly ln2: readonly [number, number];
   readonly exp: { readonly low: number; readonly high: number };
-  /** From here on tanh and erf round to 1. */
+  /** From here on tanh rounds to 1. */
   readonly tanhLimit: number;
   readonly erfSplit: number;
   readonly erfLimit: number;
@@ -183,17 +181,18 @@ export class Lanes {
     return this.select(regular, this.select(eq(held, this.constant(0)), held, result), special);
   }
 
-  /** Hyperbolic tangent: an odd polynomial below 0.625, 1 - 2/(e^2|x| + 1) above. */
+  /**
+   * Hyperbolic tangent: t/(t + 2) with t = e^2|x| - 1. Twice as fast as a polynomial near 0 beside an exponential
+   * elsewhere (0.83 and 1.64 ns per float32), for a largest error of 2.2 ulp instead of 1.2.
+   */
   tanh(x: Vector): Vector {
-    const { abs, add, sub, mul, div, lt, pmin } = this.float;
+    const { abs, add, sub, div, pmin } = this.float;
     const held = this.hold(x);
     const size = this.hold(pmin(abs(held), this.constant(this.#width.tanhLimit)));
-    const one = this.constant(1);
-    const grown = this.#expModerate(this.hold(add(size, size)));
-    const large = this.withSign(sub(one, div(this.constant(2), add(grown, one))), held);
-    const square = this.hold(mul(size, size));
-    const small = this.madd(mul(held, square), this.polynomial(square, this.#width.tables.tanh), held);
-    return this.select(lt(size, this.constant(0.625)), this.select(this.float.eq(held, this.constant(0)), held, small), large);
+    const { fraction, bits } = this.#splitExponent(this.hold(add(size, size)));
+    const power = this.hold(this.#powerOfTwo(bits));
+    const grown = this.hold(this.madd(this.#expm1Reduced(fraction), power, sub(power, this.constant(1))));
+    return this.withSign(div(grown, add(grown, this.constant(2))), held);
   }
 
   /** Arc tangent: reduced to |t| ≤ 1/2 by the addition theorem. */
@@ -281,20 +280,21 @@ export class Lanes {
 
   /** e^x where the result is neither infinite nor denormal: one scaling step. */
   #expModerate(x: Vector): Vector {
-    const { bias, mantissa } = this.#width;
     const { fraction, bits } = this.#splitExponent(x);
-    const power = this.#integer.add(this.#integer.shl(bits, shift(mantissa)), this.#bits(bias * 2 ** mantissa));
-    return this.float.mul(this.float.add(this.constant(1), this.#expm1Reduced(fraction)), power);
+    return this.float.mul(this.float.add(this.constant(1), this.#expm1Reduced(fraction)), this.#powerOfTwo(bits));
   }
 
   /** value·2^n for n beyond the range of one factor: over- and underflow happen in the last multiplication. */
   #scaleInTwoSteps(value: Vector, bits: Vector): Vector {
-    const { bias, mantissa, magic } = this.#width;
-    const power = (n: Vector): Vector =>
-      this.#integer.add(this.#integer.shl(n, shift(mantissa)), this.#bits(bias * 2 ** mantissa));
-    const n = this.hold(this.#integer.sub(bits, this.constant(magic)));
+    const n = this.hold(this.#integer.sub(bits, this.constant(this.#width.magic)));
     const first = this.hold(this.#integer.shr_s(n, shift(1)));
-    return this.float.mul(this.float.mul(value, power(first)), power(this.#integer.sub(n, first)));
+    return this.float.mul(this.float.mul(value, this.#powerOfTwo(first)), this.#powerOfTwo(this.#integer.sub(n, first)));
+  }
+
+  /** 2^n for the integer in the low bits of each lane, as long as it is a normal number. */
+  #powerOfTwo(n: Vector): Vector {
+    const { bias, mantissa } = this.#width;
+    return this.#integer.add(this.#integer.shl(n, shift(mantissa)), this.#bits(bias * 2 ** mantissa));
   }
 
   /** x = 2^exponent·(1 + fraction) with 1 + fraction in [√½, √2). */
