@@ -51,6 +51,7 @@ export class ScalarCode {
   readonly #written: ReadonlySet<number>;
   readonly #base: Integer;
   readonly #uses = new Map<Scalar, number>();
+  readonly #changing = new Map<Scalar, boolean>();
 
   /** `roots`: every expression that will be asked for. `argumentTable`: where the addresses of the arguments lie. */
   constructor(nest: Nest, args: readonly KernelArgument[], argumentTable: Integer, roots: readonly Scalar[]) {
@@ -77,10 +78,21 @@ export class ScalarCode {
       } else {
         const value = this.#compute(scalar, place);
         const outer = value.some((part) => this.nest.depthOf(part) < this.nest.depth);
-        place.values.set(scalar, outer || (this.#uses.get(scalar) ?? 0) > 1 ? this.values.hold(value) : value);
+        const keep = outer || (this.#uses.get(scalar) ?? 0) > 1;
+        place.values.set(scalar, this.#changes(scalar) ? value.map((part) => this.nest.here(part)) : keep ? this.values.hold(value) : value);
       }
     }
     return place.values.get(root)!;
+  }
+
+  /** Whether `scalar` depends on memory that the kernel writes, so that only its value at this point counts. */
+  #changes(scalar: Scalar): boolean {
+    let known = this.#changing.get(scalar);
+    if (known === undefined) {
+      known = (scalar.op === "load" && this.#written.has(scalar.arg)) || operandsOf(scalar).some((operand) => this.#changes(operand));
+      this.#changing.set(scalar, known);
+    }
+    return known;
   }
 
   /** Whether `scalar` has one value for all lanes, whatever the group; known values of stages are per place. */

@@ -319,17 +319,28 @@ function concatenate(
   const shifted = shiftResults(second.stages, first.stages.length);
   const stores = new Map(shared.map((value) => [value, storeOf(first, value)!]));
   let matching = true;
-  const substitute = rewriteScalars((scalar) => {
-    const store = scalar.op === "load" ? stores.get(scalar.arg) : undefined;
-    if (!store || scalar.op !== "load") return scalar;
-    if (!sameAddress(scalar.at, store.at) || scalar.valid || scalar.indirect) {
-      matching = false;
-      return scalar;
-    }
-    const again = first.inner.length > 0 && store.level === "inner" && costOf(store.body) >= WORTH_READING_BACK;
-    return again ? scalar : store.body;
-  });
-  const stages = [...first.stages, ...shifted.map((stage) => ({ ...stage, body: substitute(stage.body) }))];
+  const reducedAfter = (store: StoreStage) => first.stages.lastIndexOf(store) < first.stages.findLastIndex((stage) => stage.kind === "reduce");
+  const substituteAfter = (reduced: boolean) =>
+    rewriteScalars((scalar) => {
+      const store = scalar.op === "load" ? stores.get(scalar.arg) : undefined;
+      if (!store || scalar.op !== "load") return scalar;
+      if (!sameAddress(scalar.at, store.at) || scalar.valid || scalar.indirect) {
+        matching = false;
+        return scalar;
+      }
+      // Within the pass that stores it the value is at hand; a later pass may read it back.
+      const laterPass = reduced || reducedAfter(store);
+      const readBack = laterPass && store.level === "inner" && costOf(store.body) >= WORTH_READING_BACK;
+      return readBack ? scalar : store.body;
+    });
+  const here = substituteAfter(false);
+  const later = substituteAfter(true);
+  let reduced = false;
+  const stages: Stage[] = [...first.stages];
+  for (const stage of shifted) {
+    reduced ||= stage.kind === "reduce";
+    stages.push({ ...stage, body: (reduced ? later : here)(stage.body) });
+  }
   return matching ? { ...first, stages } : null;
 }
 

@@ -75,7 +75,10 @@ export interface ReduceStage {
   readonly dtype: DType;
   readonly body: Scalar;
 }
-/** Writes `body` to args[arg][at]: once per outer index, or for every inner index too. */
+/**
+ * Writes `body` to args[arg][at]: once per outer index, or for every inner index too. Stores that follow each other at
+ * one level are one pass: at every index all their bodies are evaluated before anything is written.
+ */
 export interface StoreStage {
   readonly kind: "store";
   readonly level: "outer" | "inner";
@@ -101,7 +104,7 @@ export interface LoopKernel {
 /**
  * A product: result[b, m, n] = Σ_k lhs[b, m, k] · rhs[b, k, n], then every store. Views have strides for
  * [..batch, ..m, ..n, ..k]; `lhs` does not move along n, `rhs` not along m, stores not along k. Operands may be
- * windowed, padded or computed while packed. `stores` read the product as `result` of stage 0.
+ * windowed, padded or computed while packed. `stores` read the product as `result` of stage 0 and are one pass.
  */
 export interface ContractKernel {
   readonly kind: "contract";
