@@ -22,7 +22,16 @@ export interface LoopPlan {
   readonly horizontal: boolean;
   /** Groups of four handled in one turn. */
   readonly unroll: number;
+  /** Values of a row that one stage computes and later ones read from scratch memory: costly float32 expressions. */
+  readonly kept: readonly Scalar[];
+  /** Elements of a row, padded to whole cache lines. */
+  readonly rowLength: number;
 }
+
+/** Instructions from which on a value is kept rather than computed again. */
+const worthKeeping = 15;
+/** The longest row that is kept: half of a second cache. */
+const longestKept = 1 << 17;
 
 /** Rough cost of one vector operation that is more than an instruction or two, in instructions. */
 const heavy: Partial<Record<Scalar["op"], number>> = {
@@ -52,7 +61,24 @@ export function planLoop(kernel: LoopKernel): LoopPlan {
   const light = hasReduce && !best.horizontal ? Math.max(4, Math.min(16, best.lane.extent / fewestStrips / 4)) : 4;
   const most = instructions < 12 ? light : instructions < 30 ? 2 : best.horizontal && hasReduce ? 2 : 1;
   const unroll = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, best.lane.extent / 4))));
-  return { outer, inner, lane: best.lane, horizontal: best.horizontal, unroll };
+  const rowLength = Math.ceil(inner.reduce((size, { extent }) => size * extent, 1) / 16) * 16;
+  const keeps = best.horizontal && best.lane === inner.at(-1) && rowLength <= longestKept;
+  return { outer, inner, lane: best.lane, horizontal: best.horizontal, unroll, kept: keeps ? keptOf(kernel, best.lane) : [], rowLength };
+}
+
+/** Expressions along the row that several stages share, each costly by itself, none below another. */
+function keptOf(kernel: LoopKernel, lane: LoopAxis): Scalar[] {
+  const rows = kernel.stages.filter((stage) => stage.kind === "reduce" || stage.level === "inner");
+  const written = new Set(kernel.stages.flatMap((stage) => (stage.kind === "store" ? [stage.arg] : [])));
+  const stages = new Map<Scalar, number>();
+  for (const { body } of rows) for (const scalar of scalarOrder([body])) stages.set(scalar, (stages.get(scalar) ?? 0) + 1);
+  const shared = [...stages].filter(([scalar, count]) => {
+    if (count < 2 || scalar.dtype !== "float32" || (heavy[scalar.op] ?? 0) < worthKeeping) return false;
+    const nodes = scalarOrder([scalar]);
+    const steady = nodes.every((node) => node.op !== "load" || !written.has(node.arg));
+    return steady && nodes.some((node) => node.op === "load" && node.at.strides[lane.axis] !== 0);
+  }).map(([scalar]) => scalar);
+  return shared.filter((scalar) => !shared.some((other) => other !== scalar && scalarOrder([other]).includes(scalar)));
 }
 
 /** Every affine function that the kernel evaluates. */

@@ -67,8 +67,7 @@ export class ScalarCode {
 
   /** The lanes of `root` at `place`. The expressions may be used once; hold them to use them again. */
   value(root: Scalar, place: Place): Value {
-    for (const scalar of scalarOrder([root])) {
-      if (place.values.has(scalar)) continue;
+    for (const scalar of unknown(root, place)) {
       if (scalar.op === "result") {
         place.values.set(scalar, place.values.get(scalar.stage)!);
       } else if (this.#everywhereEqual(scalar, place)) {
@@ -315,6 +314,23 @@ export class ScalarCode {
     }
     return sum;
   }
+}
+
+/** What has to be computed for `root`, operands first: nothing below a value that is known. Iterative, as chains are long. */
+function unknown(root: Scalar, place: Place): Scalar[] {
+  const order: Scalar[] = [];
+  const seen = new Set<Scalar>();
+  const stack: { scalar: Scalar; ready: boolean }[] = [{ scalar: root, ready: false }];
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    if (top.ready) {
+      order.push(top.scalar);
+    } else if (!seen.has(top.scalar) && !place.values.has(top.scalar)) {
+      seen.add(top.scalar);
+      stack.push({ scalar: top.scalar, ready: true });
+      for (const operand of operandsOf(top.scalar)) stack.push({ scalar: operand, ready: false });
+    }
+  }
+  return order;
 }
 
 /** Operations on float32 that use each operand once. */

@@ -225,6 +225,23 @@ describe("reductions", () => {
 });
 
 describe("rows", () => {
+  test("a costly value shared by stages over two inner axes, with an outer store between", () => {
+    for (const [rows, a, b] of [[3, 5, 9], [1, 2, 40], [6, 3, 4]] as const) {
+      const x = load("float32", 0, affine(0, a * b, b, 1));
+      const bias = load("float32", 1, affine(0, 0, 1, 0));
+      const value = op("tanh", "float32", op("add", "float32", x, bias));
+      const kernel: LoopKernel = {
+        kind: "loop", outer: [rows], inner: [a, b],
+        args: [read("float32", rows * a * b), read("float32", a), write("float32", rows), write("float32", rows * a * b), write("int32", rows)],
+        stages: [
+          reduce("sum", value), store(2, [1, 0, 0], result("float32", 0), "outer"),
+          reduce("argmax", op("mul", "float32", value, value)), store(4, [1, 0, 0], result("int32", 2), "outer"),
+          store(3, [a * b, b, 1], op("sub", "float32", value, result("float32", 0))),
+        ],
+      };
+      check(generateLoop, kernel, inputsOf(kernel));
+    }
+  });
   const softmax = (rows: number, columns: number, row: number, column: number, dtype: DType): LoopKernel => {
     const x = load(dtype, 0, affine(0, row, column));
     const power = op("exp", dtype, op("sub", dtype, x, result(dtype, 0)));
