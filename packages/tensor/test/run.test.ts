@@ -161,6 +161,32 @@ describe("scope", () => {
     expect(device.statistics.buffers).toBe(buffers);
   });
 
+  test("an eager loop without a scope is flat too where old values are disposed of", async () => {
+    const x = tensor(new Float32Array(64).fill(0.1), { shape: [8, 8] });
+    let w: Tensor = add(zeros([8, 8]), 0.5);
+    await matmul(x, w).data();
+    const { buffers } = device.statistics;
+    for (let i = 0; i < 20; i++) {
+      const next = sub(w, mul(matmul(x, exp(matmul(x, w))), 1e-3));
+      await next.data();
+      w.dispose();
+      w = next;
+    }
+    expect(device.statistics.buffers).toBe(buffers);
+  });
+
+  test("a step on the way can be used again while its inputs live, and says so when they do not", async () => {
+    const x = add(tensor([1, 2, 3, 4, 5]), 1);
+    evaluate(x);
+    const step = mul(x, 2);
+    await add(step, 1).data();
+    expect(await values(step)).toEqual([4, 6, 8, 10, 12]);
+    const other = mul(x, 3);
+    await add(other, 1).data();
+    x.dispose();
+    expect(() => other.dataSync()).toThrow(/^evaluate: tensor was disposed of/);
+  });
+
   test("what is returned lives, what is not is spent", async () => {
     let inner: Tensor | null = null;
     const y = scope(() => {

@@ -59,6 +59,8 @@ export class Tensor<S extends Shape = Shape> implements Disposable {
   storage: Storage | null = null;
   /** Pending nodes that will read this one. @internal */
   consumers = 0;
+  /** Set while this pending node does not count among the consumers of its sources. @internal */
+  released = false;
   /** Set once the user gave the tensor up. @internal */
   spent: Spent | null = null;
 
@@ -72,6 +74,7 @@ export class Tensor<S extends Shape = Shape> implements Disposable {
   ) {
     for (const source of sources) {
       if (source.spent) throw spentError(op, source);
+      if (source.released) retain(source);
       source.consumers++;
     }
     this.op = op;
@@ -152,12 +155,40 @@ function letGo(tensor: Tensor): void {
   forgetSources(tensor);
 }
 
-/** Cuts a node from its inputs; an input that was waiting only for this node is let go too. */
+/**
+ * Cuts a node from its inputs; an input that was waiting only for this node is let go too. A pending input that
+ * nobody else reads was only a step on the way: it stays usable, but no longer keeps alive what it was made of.
+ */
 export function forgetSources(tensor: Tensor): void {
   const sources = tensor.sources;
   tensor.sources = [];
-  for (const source of sources) {
-    if (--source.consumers === 0 && source.spent) letGo(source);
+  if (tensor.released) tensor.released = false;
+  else dropConsumer(sources);
+}
+
+function dropConsumer(sources: readonly Tensor[]): void {
+  // A list of work instead of recursion: chains of pending nodes can be deeper than the stack.
+  const work = [...sources];
+  for (let source = work.pop(); source; source = work.pop()) {
+    if (--source.consumers > 0) continue;
+    if (source.spent) letGo(source);
+    else if (!source.storage && !source.released && source.sources.length > 0) {
+      source.released = true;
+      work.push(...source.sources);
+    }
+  }
+}
+
+/** Counts a released node, and released nodes below it, among the consumers of their sources again. */
+export function retain(tensor: Tensor): void {
+  const work = [tensor];
+  for (let node = work.pop(); node; node = work.pop()) {
+    if (!node.released) continue;
+    node.released = false;
+    for (const source of node.sources) {
+      source.consumers++;
+      work.push(source);
+    }
   }
 }
 

@@ -3,8 +3,9 @@
  * temporary lives. Works on drafts in their final order; allocates nothing itself.
  */
 import { bytesOf } from "../core/dtype.ts";
-import { sizeOf, stridesOf } from "../core/shape.ts";
-import { type Draft, type LoopDraft, loadsOf, readsOf, writesOf } from "./draft.ts";
+import { sizeOf } from "../core/shape.ts";
+import { type ContractDraft, type Draft, type LoopDraft, bodiesOf, readsOf, scalarsOf, writesOf } from "./draft.ts";
+import type { Affine, StoreStage } from "./program.ts";
 import { type Value, is } from "./value.ts";
 
 /** Alignment of temporaries: what WebGPU asks of a storage-buffer offset, and more than a cache line. */
@@ -99,17 +100,36 @@ function chooseAliases(
   return aliases;
 }
 
-/** True where a map reads each element of `input` only to write that element of `output`. */
+/**
+ * True where a kernel reads each element of `input` only in the pass that writes that element of `output`: a pass
+ * evaluates everything at an index before it writes anything there.
+ */
 function readsInPlace(draft: Draft, input: number, output: number): boolean {
-  if (draft.kind !== "loop" || draft.inner.length > 0) return false;
-  const store = (draft satisfies LoopDraft).stages.find((stage) => stage.kind === "store" && stage.arg === output);
-  if (store?.kind !== "store" || store.at.offset !== 0) return false;
-  const strides = stridesOf(draft.outer).map((stride, axis) => (draft.outer[axis] === 1 ? store.at.strides[axis]! : stride));
-  const same = (other: readonly number[]) => other.every((stride, axis) => stride === strides[axis]);
-  return (
-    same(store.at.strides) &&
-    loadsOf(draft)
-      .filter((load) => load.arg === input)
-      .every((load) => !load.indirect && !load.valid && load.at.offset === 0 && same(load.at.strides))
-  );
+  if (draft.kind !== "loop" && draft.kind !== "contract") return false;
+  const passes = passesOf(draft);
+  const pass = passes.find((stores) => stores.some((store) => store.arg === output))!;
+  const { at } = pass.find((store) => store.arg === output)!;
+  const bodies = new Set(pass.map((store) => store.body));
+  return bodiesOf(draft).every((body) => {
+    const loads = scalarsOf([body]).filter((scalar) => scalar.op === "load" && scalar.arg === input);
+    return loads.every((load) => bodies.has(body) && load.op === "load" && !load.indirect && !load.valid && sameAddress(load.at, at));
+  });
 }
+
+type AnyStore = Pick<StoreStage, "arg" | "at" | "body">;
+
+/** The stores of a draft, pass by pass. */
+function passesOf(draft: LoopDraft | ContractDraft): AnyStore[][] {
+  if (draft.kind === "contract") return [[...draft.stores]];
+  const passes: AnyStore[][] = [];
+  let open: StoreStage["level"] | null = null;
+  for (const stage of draft.stages) {
+    if (stage.kind === "store" && stage.level === open) passes[passes.length - 1]!.push(stage);
+    else if (stage.kind === "store") passes.push([stage]);
+    open = stage.kind === "store" ? stage.level : null;
+  }
+  return passes;
+}
+
+const sameAddress = (a: Affine, b: Affine): boolean =>
+  a.offset === b.offset && a.strides.every((stride, axis) => stride === b.strides[axis]);

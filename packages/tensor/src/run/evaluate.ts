@@ -4,7 +4,7 @@
  */
 import { DeviceError, TransformError, ValueError } from "../core/errors.ts";
 import { type Body, type Params, type Primitive, topologicalOrder } from "../core/primitives.ts";
-import { type Tensor, deviceOf, forgetSources, isTracing, spentError } from "../core/tensor.ts";
+import { type Tensor, deviceOf, forgetSources, isTracing, retain, spentError } from "../core/tensor.ts";
 import { type Lowered, lower } from "../lower/lower.ts";
 import { treeLeaves } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
@@ -45,6 +45,7 @@ const worthKeeping: ReadonlySet<Primitive> = new Set<Primitive>([
 
 /** Computes pending tensors on a device. */
 export function evaluateOn(device: Device, roots: readonly Tensor[]): void {
+  for (const root of roots) retain(root);
   const order = topologicalOrder(roots, isStored);
   const region = regionOf(device, order, roots);
   const key = keyOf(region);
@@ -109,6 +110,7 @@ function regionOf(device: Device, order: readonly Tensor[], roots: readonly Tens
         hint: "read values outside of compile and vmap",
       });
     }
+    if (node.op === "buffer" && !node.storage && node.spent) throw spentError("evaluate", node);
     const home = node.storage?.device;
     if (home && home !== device) {
       throw new DeviceError("evaluate", `a tensor is on ${home.name}, the rest on ${device.name}`, {
