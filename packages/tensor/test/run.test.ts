@@ -164,7 +164,8 @@ describe("scope", () => {
   test("an eager loop without a scope is flat too where old values are disposed of", async () => {
     const x = tensor(new Float32Array(64).fill(0.1), { shape: [8, 8] });
     let w: Tensor = add(zeros([8, 8]), 0.5);
-    await matmul(x, w).data();
+    evaluate(w);
+    matmul(x, w).dataSync();
     const { buffers } = device.statistics;
     for (let i = 0; i < 20; i++) {
       const next = sub(w, mul(matmul(x, exp(matmul(x, w))), 1e-3));
