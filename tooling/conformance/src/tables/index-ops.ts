@@ -1,0 +1,71 @@
+/** Indexing, movement, padding and joining (`ops-index`). */
+import {
+  type Tensor, broadcastTo, chunk, concat, diagEmbed, diagonal, diff, expandDims, flatten, flip, indexAdd, maskedFill,
+  maskedSelect, nonzero, oneHot, pad, permute, repeat, reshape, roll, scatter, scatterAdd, select, slice, splitAlong,
+  squeeze, stack, swapAxes, take, takeAlongAxis, takeNd, tile, tril, triu, windows,
+} from "@dormouse/tensor";
+import type { Attributes, Table } from "../table.ts";
+
+type Range = number | "..." | readonly [number | null, (number | null)?, (number | null)?];
+
+/** Ranges as the API takes them, from triples or from the text between the brackets of a Python index. */
+function rangesOf(slices: Attributes["slices"]): readonly Range[] {
+  if (typeof slices !== "string") return slices.map(([start, stop, step]) => [start, stop, step]);
+  return slices.split(",").map((part): Range => {
+    const text = part.trim();
+    if (text === "...") return "...";
+    const bounds = text.split(":").map((bound) => (bound === "" ? null : Number(bound)));
+    return bounds.length === 1 ? bounds[0]! : [bounds[0]!, bounds[1] ?? null, bounds[2] ?? null];
+  });
+}
+
+/** Pairs of widths are listed for the last axis first. */
+const widthsOf = (rank: number, flat: readonly number[]): (readonly [number, number])[] =>
+  Array.from({ length: rank }, (_, axis) => {
+    const at = 2 * (rank - 1 - axis);
+    return [flat[at] ?? 0, flat[at + 1] ?? 0];
+  });
+
+const numbered = (parts: readonly Tensor[]): Record<string, Tensor> =>
+  Object.fromEntries(parts.map((part, i) => [`y${i}`, part]));
+
+/** Indexing and movement. */
+export const indexing: Table = {
+  gather: ({ x, index }, { axis }) => takeAlongAxis(x, index, { axis: axis! }),
+  scatter_add: ({ x, index, src }, { axis }) => scatterAdd(x, index, src, { axis: axis! }),
+  scatter: ({ x, index, src }, { axis }) => scatter(x, index, src, { axis: axis! }),
+  index_select: ({ x, index }, { axis }) => take(x, index, { axis: axis! }),
+  index_add: ({ x, index, src }, { axis }) => indexAdd(x, index, src, { axis: axis! }),
+  one_hot: ({ index }, { num_classes }) => oneHot(index, num_classes, { dtype: "int32" }),
+  slice: ({ x }, { slices }) => slice(x, rangesOf(slices)),
+  select: ({ x }, { axis, index }) => select(x, index, { axis: axis! }),
+  advanced_index: ({ x, i, j }) => takeNd(x, [i, j]),
+  masked_fill: ({ x, mask }, { value }) => maskedFill(x, mask, value),
+  masked_select: { waiting: ({ x, mask }) => maskedSelect(x, mask) },
+  nonzero: { waiting: ({ x }) => nonzero(x) },
+  cat: ({ a, b }, { axis, repeat_first }) => concat(repeat_first ? [a, b, a] : [a, b], { axis: axis! }),
+  stack: ({ a, b }, { axis }) => stack([a, b], { axis: axis! }),
+  split: ({ x }, { sizes, axis }) => numbered(splitAlong(x, sizes, { axis: axis! })),
+  chunk: ({ x }, { chunks, axis }) => numbered(chunk(x, chunks, { axis: axis! })),
+  pad: ({ x }, { pad_last_first, mode, value }) =>
+    pad(x, widthsOf(x.rank, pad_last_first), { mode: mode === "replicate" ? "edge" : mode, value: value ?? 0 }),
+  reshape: ({ x }, attributes) =>
+    reshape(attributes.permute ? permute(x, attributes.permute) : x, attributes.shape),
+  permute: ({ x }, { axes }) => permute(x, axes),
+  transpose: ({ x }, { axes }) => swapAxes(x, axes[0]!, axes[1]!),
+  expand: ({ x }, { shape }) => broadcastTo(x, shape),
+  repeat: ({ x }, { reps }) => tile(x, reps),
+  repeat_interleave: ({ x }, { repeats, axis }) => repeat(x, repeats, { axis: axis! }),
+  squeeze: ({ x }, { axis }) => squeeze(x, { axis: axis! }),
+  unsqueeze: ({ x }, { axis }) => expandDims(x, axis!),
+  flatten: ({ x }, { start }) => flatten(x, { start }),
+  flip: ({ x }, { axes }) => flip(x, { axis: axes }),
+  roll: ({ x }, { shifts, axes }) =>
+    axes.reduce<Tensor>((rolled, axis, i) => roll(rolled, shifts[i]!, { axis }), x),
+  tril: ({ x }, attributes) => tril(x, { offset: attributes.diagonal }),
+  triu: ({ x }, attributes) => triu(x, { offset: attributes.diagonal }),
+  diagonal: ({ x }) => diagonal(x),
+  diag_embed: ({ x }) => diagEmbed(x),
+  unfold_windows: ({ x }, { axis, size, step }) => windows(x, size, { axes: [axis!], stride: step }),
+  tensor_diff: ({ x }, { axis }) => diff(x, { axis: axis! }),
+};
