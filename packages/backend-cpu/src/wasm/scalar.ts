@@ -41,6 +41,15 @@ export interface Place {
   readonly resultsVary?: boolean;
 }
 
+/** What is known of an expression for lanes along one axis. */
+interface Facts {
+  /** It differs between lanes, results of stages aside. */
+  readonly moves: boolean;
+  readonly takesResult: boolean;
+  /** It reads under a condition, or what the kernel writes: it may not be computed anywhere else. */
+  readonly placed: boolean;
+}
+
 type Load = Scalar & { readonly op: "load" };
 type Effect = Expression<"void">;
 
@@ -51,6 +60,8 @@ export class ScalarCode {
   readonly #written: ReadonlySet<number>;
   readonly #base: Integer;
   readonly #uses = new Map<Scalar, number>();
+  /** Facts by lane axis. */
+  readonly #known = new Map<number, Map<Scalar, Facts>>();
   readonly #changing = new Map<Scalar, boolean>();
 
   /** `roots`: every expression that will be asked for. `argumentTable`: where the addresses of the arguments lie. */
@@ -94,23 +105,10 @@ export class ScalarCode {
     return known;
   }
 
-  /** Whether `scalar` has one value for all lanes, whatever the group; known values of stages are per place. */
+  /** Whether the value of `scalar` differs between lanes. */
   varies(scalar: Scalar, place: Place): boolean {
-    const moves = ({ strides }: Affine): boolean => place.lane >= 0 && strides[place.lane] !== 0;
-    return scalarOrder([scalar]).some((node) => {
-      switch (node.op) {
-        case "index":
-          return moves(node.at);
-        case "valid":
-          return node.conditions.some(moves);
-        case "load":
-          return moves(node.at) || (node.valid ?? []).some(moves);
-        case "result":
-          return place.resultsVary === true;
-        default:
-          return false;
-      }
-    });
+    const { moves, takesResult } = this.#facts(scalar, place.lane);
+    return moves || (takesResult && place.resultsVary === true);
   }
 
   /** Writes the active lanes of `value` to args[arg][at]. */
@@ -153,11 +151,29 @@ export class ScalarCode {
   }
 
   #everywhereEqual(scalar: Scalar, place: Place): boolean {
-    if (scalar.op === "const") return true;
-    if (this.varies(scalar, place)) return false;
-    return !scalarOrder([scalar]).some(
-      (node) => (node.op === "load" && (this.#written.has(node.arg) || (node.valid?.length ?? 0) > 0)) || node.op === "result",
-    );
+    const { moves, takesResult, placed } = this.#facts(scalar, place.lane);
+    return !moves && !takesResult && !placed;
+  }
+
+  #facts(scalar: Scalar, lane: number): Facts {
+    let known = this.#known.get(lane);
+    if (!known) this.#known.set(lane, (known = new Map()));
+    let facts = known.get(scalar);
+    if (!facts) {
+      const moving = ({ strides }: Affine): boolean => lane >= 0 && strides[lane] !== 0;
+      const guards = scalar.op === "load" ? (scalar.valid ?? []) : [];
+      const below = operandsOf(scalar).map((operand) => this.#facts(operand, lane));
+      const own =
+        scalar.op === "index" || scalar.op === "load" ? moving(scalar.at) || guards.some(moving)
+        : scalar.op === "valid" && scalar.conditions.some(moving);
+      facts = {
+        moves: own || below.some(({ moves }) => moves),
+        takesResult: scalar.op === "result" || below.some(({ takesResult }) => takesResult),
+        placed: guards.length > 0 || (scalar.op === "load" && this.#written.has(scalar.arg)) || below.some(({ placed }) => placed),
+      };
+      known.set(scalar, facts);
+    }
+    return facts;
   }
 
   #compute(scalar: Scalar, place: Place): Value {
