@@ -1,7 +1,7 @@
 /** Ready-made callbacks of `fit`: progress lines, early stopping, checkpoints. */
-import { ValueError, add, mapTree } from "@dormouse/tensor";
+import { ValueError, add, evaluate, mapTree } from "@dormouse/tensor";
 import type { Callback, EpochReport, Progress, Scores, StepReport } from "./fit.ts";
-import { loadWithMetadata, save } from "./save.ts";
+import { load, loadWithMetadata, save } from "./save.ts";
 
 export interface ProgressOptions {
   /** Receives every line, and every rewrite of the current line. Default: standard error, or the console. */
@@ -39,9 +39,19 @@ function epochLine({ epoch, train, validation, seconds }: EpochReport, epochs: n
   return `epoch ${String(epoch + 1).padStart(width)}/${epochs}  ${show(train)}${rest}   ${seconds.toFixed(1)} s`;
 }
 
-function liveLine({ epoch, step, steps, scores, examplesPerSecond }: StepReport): string {
+function liveLine({ epoch, step, steps, epochs, scores, examplesPerSecond, secondsLeft }: StepReport): string {
   const filled = Math.round((20 * step) / steps);
-  return `epoch ${epoch + 1}  ${"█".repeat(filled)}${"░".repeat(20 - filled)} ${step}/${steps}  ${show(scores)}  ${Math.round(examplesPerSecond)}/s`;
+  const bar = "█".repeat(filled) + "░".repeat(20 - filled);
+  return `epoch ${epoch + 1}/${epochs}  ${bar} ${step}/${steps}  ${show(scores)}  ${Math.round(examplesPerSecond)}/s  ${duration(secondsLeft)} left`;
+}
+
+/** `42 s`, `3:07` or `1:02:45`. */
+function duration(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  const two = (value: number): string => String(value % 60).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes}:${two(whole)}` : `${Math.floor(minutes / 60)}:${two(minutes)}:${two(whole)}`;
 }
 
 export interface EarlyStoppingOptions {
@@ -57,26 +67,39 @@ export interface EarlyStoppingOptions {
   readonly restoreBest?: boolean;
 }
 
-/** Stops when a validation score has not improved for some epochs. */
+/**
+ * Stops when a validation score has not improved for some epochs. A run that is resumed counts the epochs before it;
+ * the model of an epoch before it is not in memory, so that only `checkpoint({ restoreBest })` can give it back. An
+ * aborted run keeps the model it has.
+ */
 export function earlyStopping<M extends object>(options: EarlyStoppingOptions = {}): Callback<M> {
   const { patience = 5, monitor = "loss", minDelta = 0, restoreBest = true } = options;
   const improved = better(monitor, options.mode, minDelta);
   let best: { readonly score: number; readonly epoch: number; readonly model: M | null } | null = null;
+  const consider = (report: EpochReport, model: M | null): void => {
+    const score = scoreOf("earlyStopping", monitor, report);
+    if (best && !improved(score, best.score)) return;
+    best = { score, epoch: report.epoch, model: restoreBest && model ? copyTree(model) : null };
+  };
   return {
-    epoch(report, { model }) {
-      const score = scoreOf("earlyStopping", monitor, report);
-      if (!best || improved(score, best.score)) {
-        best = { score, epoch: report.epoch, model: restoreBest ? copyTree(model) : null };
-      }
-      return report.epoch - best.epoch >= patience ? "stop" : undefined;
+    start({ history, model }) {
+      best = null;
+      for (const report of history) consider(report, report === history.at(-1) ? model : null);
     },
-    end: () => best?.model ?? undefined,
+    epoch(report, { model }) {
+      consider(report, model);
+      return report.epoch - best!.epoch >= patience ? "stop" : undefined;
+    },
+    end: ({ reason }) => (reason === "aborted" ? undefined : (best?.model ?? undefined)),
   };
 }
 
 /** A tree with memory of its own, which later donations do not touch. */
-const copyTree = <M extends object>(tree: M): M =>
-  mapTree((leaf) => (leaf.dtype === "bool" ? leaf : add(leaf, 0)), tree) as M;
+function copyTree<M extends object>(tree: M): M {
+  const copy = mapTree((leaf) => (leaf.dtype === "bool" ? leaf : add(leaf, 0)), tree);
+  evaluate(copy);
+  return copy;
+}
 
 const better =
   (monitor: string, mode: "min" | "max" = /loss|error|mse|mae/i.test(monitor) ? "min" : "max", minDelta = 0) =>
@@ -98,38 +121,47 @@ function scoreOf(op: string, monitor: string, { train, validation }: EpochReport
 export interface CheckpointOptions extends Pick<EarlyStoppingOptions, "monitor" | "mode"> {
   /** Go on from the last checkpoint of the folder, if there is one. Default false. */
   readonly resume?: boolean;
+  /** Give the model of the best epoch back at the end, unless the run was aborted. Default false. */
+  readonly restoreBest?: boolean;
 }
 
 /**
- * Writes `last.safetensors` after every epoch and `best.safetensors` after every best one: the model, the state of
- * the optimizer and the history, from which a run goes on bit for bit. Needs a file system.
+ * Writes `last.safetensors` after every epoch, and when a run is aborted, and `best.safetensors` after every best
+ * epoch: the model, the state of the optimizer, the position in the data and the history, from which a run goes on bit
+ * for bit. Needs a file system.
  */
 export function checkpoint<M extends object>(folder: string, options: CheckpointOptions = {}): Callback<M> {
-  const { monitor = "loss", resume = false } = options;
+  const { monitor = "loss", resume = false, restoreBest = false } = options;
   const improved = better(monitor, options.mode);
   let best: number | null = null;
-  const write = (name: string, { model, state, history }: Progress<M>): Promise<void> =>
-    save(`${folder}/${name}.safetensors`, { model, state }, { history: JSON.stringify(history) });
+  const path = (name: "last" | "best"): string => `${folder}/${name}.safetensors`;
+  const write = (name: "last" | "best", { model, state, totals, step, history }: Progress<M>): Promise<void> =>
+    save(path(name), { model, state, totals }, { step: String(step), history: JSON.stringify(history) });
+  const isBest = (report: EpochReport): boolean => {
+    const score = scoreOf("checkpoint", monitor, report);
+    if (best !== null && !improved(score, best)) return false;
+    best = score;
+    return true;
+  };
   return {
-    async start(progress) {
+    async start({ model, state, totals }) {
+      best = null;
       if (!resume) return undefined;
-      const path = `${folder}/last.safetensors`;
       const { existsSync } = await import("node:fs");
-      if (!existsSync(path)) return undefined;
-      const { tree, metadata } = await loadWithMetadata(path, { model: progress.model, state: progress.state });
-      const history = JSON.parse(metadata.history ?? "[]") as EpochReport[];
-      for (const report of history) {
-        const score = scoreOf("checkpoint", monitor, report);
-        if (best === null || improved(score, best)) best = score;
-      }
-      return { ...tree, history };
+      if (!existsSync(path("last"))) return undefined;
+      const { tree, metadata } = await loadWithMetadata(path("last"), { model, state, totals });
+      const history = JSON.parse(metadata.history!) as EpochReport[];
+      for (const report of history) isBest(report);
+      return { ...tree, history, step: Number(metadata.step) };
     },
     async epoch(report, progress) {
       await write("last", progress);
-      const score = scoreOf("checkpoint", monitor, report);
-      if (best !== null && !improved(score, best)) return;
-      best = score;
-      await write("best", progress);
+      if (isBest(report)) await write("best", progress);
+    },
+    async end(run) {
+      if (run.reason === "aborted") await write("last", run);
+      else if (restoreBest && best !== null) return (await load(path("best"), { model: run.model })).model;
+      return undefined;
     },
   };
 }

@@ -52,17 +52,24 @@ export interface StepReport {
   /** Batches done in this epoch, of `steps`. */
   readonly step: number;
   readonly steps: number;
+  readonly epochs: number;
   /** Means over the epoch so far. */
   readonly scores: Scores;
   readonly examplesPerSecond: number;
+  /** What the rest of the run will take at this pace, if all epochs are run. */
+  readonly secondsLeft: number;
 }
 
-/** A run while it goes on. */
+/** A run while it goes on: everything that is needed to go on with it later. */
 export interface Progress<M> {
   readonly model: M;
   readonly state: unknown;
   readonly history: readonly EpochReport[];
   readonly epochs: number;
+  /** Batches done in the epoch after those of the history: 0 unless a run was aborted. */
+  readonly step: number;
+  /** Sums of the scores over those batches. */
+  readonly totals: Totals;
 }
 
 /** Why a run ended. */
@@ -132,36 +139,44 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
   const step = trainingStep(forward, options);
   const score = scoring(forward, options, batch);
 
-  let current: Progress<M> = { model, state: options.optimizer.init(model), history: [], epochs };
+  const nothing = (): Totals => emptyTotals(options.metrics);
+  let current: Progress<M> = { model, state: options.optimizer.init(model), history: [], epochs, step: 0, totals: nothing() };
   for (const callback of callbacks) current = { ...current, ...(await callback.start?.(current)) };
   let reason: StopReason = "finished";
   for (let epoch = current.history.length; epoch < epochs && reason === "finished"; epoch++) {
     const started = performance.now();
     let reported = started;
-    let done = 0;
-    let totals = emptyTotals(options.metrics);
-    const key0 = foldIn(key(seed), epoch);
-    for (const example of batches.epoch(epoch)) {
-      const [next, nextState, nextTotals] = step(current.model, current.state, totals, example.x, example.y, foldIn(key0, done));
-      current = { ...current, model: next, state: nextState };
-      totals = nextTotals;
-      done++;
+    const first = current.step;
+    const epochKey = foldIn(key(seed), epoch);
+    for (const { x, y } of batches.epoch(epoch, first)) {
+      const stepKey = foldIn(epochKey, current.step);
+      const [next, state, totals] = step(current.model, current.state, current.totals, x, y, stepKey);
+      current = { ...current, model: next, state, totals, step: current.step + 1 };
       if (signal?.aborted) break;
       await breathe();
       if (performance.now() - reported < REPORT_INTERVAL) continue;
-      const scores = await readTotals(totals, epoch);
+      const scores = await readTotals(current.totals, epoch);
       reported = performance.now();
-      const examplesPerSecond = (done * batch * 1000) / (reported - started);
-      for (const callback of callbacks) await callback.step?.({ epoch, step: done, steps: batches.length, scores, examplesPerSecond });
+      const stepsPerSecond = ((current.step - first) * 1000) / (reported - started);
+      const report: StepReport = {
+        epoch,
+        step: current.step,
+        steps: batches.length,
+        epochs,
+        scores,
+        examplesPerSecond: stepsPerSecond * batch,
+        secondsLeft: ((epochs - epoch) * batches.length - current.step) / stepsPerSecond,
+      };
+      for (const callback of callbacks) await callback.step?.(report);
     }
-    const train = await readTotals(totals, epoch);
+    const train = await readTotals(current.totals, epoch);
     if (signal?.aborted) {
       reason = "aborted";
       break;
     }
     const validation = data.validation ? await score(current.model, data.validation) : null;
     const report: EpochReport = { epoch, train, validation, seconds: (performance.now() - started) / 1000 };
-    current = { ...current, history: [...current.history, report] };
+    current = { ...current, history: [...current.history, report], step: 0, totals: nothing() };
     for (const callback of callbacks) {
       if ((await callback.epoch?.(report, current)) === "stop") reason = "stopped early";
     }
@@ -221,7 +236,7 @@ const outputsOf = <M>(result: Tensor | readonly [Tensor, M]): Tensor => (isPair(
 const isPair = <M>(result: Tensor | readonly [Tensor, M]): result is readonly [Tensor, M] => Array.isArray(result);
 
 /** Sums over the examples so far, kept on the device so that a step reads nothing back. */
-interface Totals {
+export interface Totals {
   readonly sums: Readonly<Record<string, Tensor>>;
   readonly examples: Tensor;
   readonly steps: Tensor;

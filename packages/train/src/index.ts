@@ -12,6 +12,7 @@ export {
   type Scores,
   type StepReport,
   type StopReason,
+  type Totals,
   evaluateModel,
   fit,
   predict,
