@@ -1,0 +1,58 @@
+/** Losses that ask for a margin: of a score against its sign, of a class against the others. */
+import { add, mul, neg, relu, softplus, square, sub, sum, where } from "@dormouse/tensor";
+import { type Tensor, primitive } from "@dormouse/tensor/graph";
+import { type ClassWeightOption, classWeights } from "./class-weights.ts";
+import { type LabelOptions, classAxis, labelsFor, picked } from "./labels.ts";
+import { type ReductionOption, positivePart, reduced, requireAlike, requireFloat, requireValue } from "./reduction.ts";
+
+/**
+ * max(0, 1 − y · s) for scores s and targets y of −1 or 1, of one shape and dtype. At the margin the slope is −y, as
+ * PyTorch's `clamp` has it. Cortes and Vapnik, 1995.
+ */
+export function hinge(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
+  requireAlike("hinge", prediction, target);
+  return reduced("hinge", shortfall(prediction, target), reduction);
+}
+
+/** max(0, 1 − y · s)², as `hinge` with a smooth margin. */
+export function squaredHinge(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
+  requireAlike("squaredHinge", prediction, target);
+  return reduced("squaredHinge", square(shortfall(prediction, target)), reduction);
+}
+
+/** log(1 + e^(−y·s)) for scores s and targets y of −1 or 1: logistic loss, finite and with a slope for scores of any size. */
+export function softMargin(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
+  requireAlike("softMargin", prediction, target);
+  return reduced("softMargin", softplus(neg(mul(target, prediction))), reduction);
+}
+
+const shortfall = (score: Tensor, target: Tensor): Tensor => positivePart(sub(1, mul(target, score)));
+
+export interface MultiMarginOptions extends ReductionOption, Pick<LabelOptions, "axis">, ClassWeightOption {
+  /** 1, or 2 to square what is missing. Default 1. */
+  readonly p?: 1 | 2;
+  /** By how much the score of the label should lead. Default 1. */
+  readonly margin?: number;
+}
+
+/**
+ * w[t] · Σ max(0, margin − x[t] + x[c])ᵖ / C over the classes c other than the label t. `prediction` is scores [N, C],
+ * [C] or [N, C, ..], `target` is integer labels, checked as for `crossEntropy`. The mean is over examples, whatever
+ * their weights. Crammer and Singer, 2001.
+ */
+export function multiMargin(prediction: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
+  const op = "multiMargin";
+  const { p = 1, margin = 1, reduction } = options;
+  requireFloat(op, "prediction", prediction);
+  requireValue(op, "p", p, (x) => x === 1 || x === 2, "use 1 or 2");
+  const { shape } = prediction;
+  const axis = classAxis(op, shape, options.axis);
+  const weight = classWeights(op, options.weight, prediction, axis);
+  const { mask } = labelsFor(op, target, shape, axis);
+  const others = shape.flatMap((_, at) => (at === axis ? [] : [at]));
+  const own = primitive.broadcast(picked(prediction, mask, axis), shape, others);
+  const missing = relu(sub(add(prediction, margin), own));
+  const terms = where(mask, 0, p === 1 ? missing : square(missing));
+  const total = mul(sum(terms, { axis }), 1 / shape[axis]!);
+  return reduced(op, weight ? mul(total, picked(weight, mask, axis)) : total, reduction);
+}
