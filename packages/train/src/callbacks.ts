@@ -15,7 +15,7 @@ interface Terminal {
 }
 
 /** Prints one line per epoch, and a live line with a bar while the epoch goes on. */
-export function progress(options: ProgressOptions = {}): Callback {
+export function progress<M extends object>(options: ProgressOptions = {}): Callback<M> {
   const terminal = (globalThis as { readonly process?: Terminal }).process?.stderr;
   const live = options.live ?? terminal?.isTTY === true;
   const write = options.write ?? ((text: string) => (terminal ? terminal.write(text) : console.error(text.trimEnd())));

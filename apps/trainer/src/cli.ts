@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+/** The process `dormouse`: its streams, its signals and its exit status. Everything else is in `program.ts`. */
+import { exitCodes } from "./failure.ts";
+import { main } from "./program.ts";
+import { processTerminal } from "./terminal.ts";
+
+const stop = new AbortController();
+
+/** The first signal asks the command to save and to end, the second ends the process at once. */
+function onSignal(signal: "SIGINT" | "SIGTERM"): void {
+  if (stop.signal.aborted) process.exit(signal === "SIGTERM" ? exitCodes.terminated : exitCodes.interrupted);
+  processTerminal.error("\nstopping after this step; once more to stop at once\n");
+  stop.abort(signal);
+}
+process.on("SIGINT", () => onSignal("SIGINT"));
+process.on("SIGTERM", () => onSignal("SIGTERM"));
+
+process.exitCode = await main(process.argv.slice(2), { terminal: processTerminal, signal: stop.signal });

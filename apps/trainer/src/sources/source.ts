@@ -1,0 +1,72 @@
+/**
+ * The data of a run, ready for training: four parts, and what the numbers in them mean. Each kind of data has a file
+ * of its own beside this one; here is what they share, and the choice among them.
+ */
+import { existsSync, statSync } from "node:fs";
+import { basename, extname } from "node:path";
+import type { Dataset } from "@dormouse/data";
+import type { Example } from "@dormouse/train";
+import { Failure } from "../failure.ts";
+import type { Schema } from "../schema.ts";
+import type { PartialSettings, Settings } from "../settings.ts";
+import { readTableParts } from "./csv.ts";
+import { digitParts } from "./digits.ts";
+import { readIdxParts } from "./idx.ts";
+
+/** The parts of the data, by use: weights learn from `train` alone, `calibration` is for choices after training. */
+export const partNames = ["train", "validation", "calibration", "test"] as const;
+export type PartName = (typeof partNames)[number];
+
+/** `y` holds class numbers (int32 [n]), or standardized values (float32 [n, 1]). */
+export type Parts = Readonly<Record<PartName, Dataset<Example>>>;
+
+/** Data that is ready. */
+export interface Problem {
+  readonly schema: Schema;
+  readonly parts: Parts;
+  /** What a person should know about the data: columns set aside, rows dropped. */
+  readonly notes: readonly string[];
+}
+
+/** Names of folders that only name the run. */
+const idxNames = ["idx", "mnist", "fashion-mnist"];
+
+/**
+ * The settings that the first argument of `train` stands for: nothing or `digits`, the name of a set of IDX files
+ * together with `--data`, a folder, or a CSV file.
+ */
+export function sourceOf(word: string | undefined, given: PartialSettings): NonNullable<PartialSettings["data"]> {
+  const path = given.data?.path ?? null;
+  if (word === undefined && path === null) return { source: "digits", name: "digits" };
+  if (word === "digits") {
+    if (path !== null) throw new Failure("usage", "digits are drawn; they take no --data");
+    return { source: "digits", name: "digits" };
+  }
+  if (word !== undefined && idxNames.includes(word)) {
+    if (path === null) throw new Failure("usage", `${word} needs --data <folder>, where its four IDX files are`);
+    return { source: "idx", name: word };
+  }
+  if (word !== undefined && path !== null) {
+    throw new Failure("usage", `${word} and --data ${path} both name data; give one, or one of ${idxNames.join(", ")} with --data`);
+  }
+  const place = word ?? path!;
+  if (!existsSync(place)) {
+    // A single word is more likely a name than a file.
+    if (/[./\\]/.test(place)) throw new Failure("data", `${place}: there is no such file or folder`);
+    throw new Failure("usage", `${place} is neither data that is known (digits, ${idxNames.join(", ")}) nor a file or folder`);
+  }
+  if (statSync(place).isDirectory()) return { source: "idx", name: basename(place) || "idx", path: place };
+  return { source: "csv", name: basename(place.replace(/\.gz$/, ""), extname(place.replace(/\.gz$/, ""))), path: place };
+}
+
+/** Reads or draws the data that the settings name. */
+export function readProblem(settings: Settings): Problem | Promise<Problem> {
+  switch (settings.data.source) {
+    case "digits":
+      return digitParts(settings);
+    case "idx":
+      return readIdxParts(settings);
+    case "csv":
+      return readTableParts(settings);
+  }
+}
