@@ -2,8 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { type Primitive, type Tensor, primitive, sizeOf } from "@dormouse/tensor/graph";
 import { batch, batching, full } from "../src/batching.ts";
-import { expectClose } from "./expect.ts";
-import { interpretOne } from "./interpreter.ts";
+import { expectClose, interpretOne } from "@dormouse/testing";
 import { cases, draw, stream } from "./primitives.ts";
 
 const size = 3;

@@ -7,7 +7,7 @@ import {
 } from "@dormouse/tensor";
 import type { Device } from "@dormouse/tensor/graph";
 import { checkpoint, customVjp, grad, hvp, jacfwd, valueAndGrad, vmap } from "../src/index.ts";
-import { expectClose } from "./expect.ts";
+import { expectClose } from "@dormouse/testing";
 
 let device: Device;
 beforeAll(async () => {

@@ -6,8 +6,7 @@ import { describe, expect, it } from "vitest";
 import { type Primitive, type Tensor, isFloat, primitive } from "@dormouse/tensor/graph";
 import { derivative, linearMaps } from "../src/derivative.ts";
 import { pull, push, record, walks } from "../src/tape.ts";
-import { expectClose } from "./expect.ts";
-import { interpret, interpretOne } from "./interpreter.ts";
+import { expectClose, interpret, interpretOne } from "@dormouse/testing";
 import { cases, draw, stream } from "./primitives.ts";
 
 /** Primitives and sources that have no derivative although they are floats. */

@@ -11,7 +11,7 @@ import {
   sqrt, square, stack, sub, sum, tanh, tensor, where, greater,
 } from "@dormouse/tensor";
 import { grad, hessian, hvp, jacfwd, jacrev, jvp, stopGradient, vjp } from "../src/index.ts";
-import { expectClose } from "./expect.ts";
+import { expectClose } from "@dormouse/testing";
 
 interface Array64 {
   readonly shape: readonly number[];

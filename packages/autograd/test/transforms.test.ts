@@ -51,7 +51,7 @@ import {
   vjp,
   vmap,
 } from "../src/index.ts";
-import { expectClose } from "./expect.ts";
+import { expectClose } from "@dormouse/testing";
 
 beforeAll(async () => {
   setDevice(await reference());

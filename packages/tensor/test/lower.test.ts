@@ -1,12 +1,11 @@
 /** Random graphs: lowered programs on the reference backend against a naive interpreter of the graph itself. */
 import { createReferenceBackend } from "@dormouse/backend-cpu/reference";
+import { interpret, randomGraph } from "@dormouse/testing";
 import { expect, test } from "vitest";
-import { interpret } from "../../autograd/test/interpreter.ts";
 import type { Tensor } from "../src/core/tensor.ts";
 import { viewOf } from "../src/core/dtype.ts";
 import { lower } from "../src/lower/lower.ts";
 import { HostStorage } from "../src/run/storage.ts";
-import { randomGraph } from "./random-graph.ts";
 
 const GRAPHS = Number(process.env.DORMOUSE_GRAPHS ?? 400);
 

@@ -2,9 +2,8 @@
  * Random graphs of random primitives over small random shapes, for property tests: a seed gives the same graph on
  * every run. Values stay within a few units, so that a comparison with a tolerance means something.
  */
-import { Tensor, allocate, axesOf, primitive as p, sizeOf } from "../src/graph.ts";
-import type { DType } from "../src/core/dtype.ts";
-import { HostStorage } from "../src/run/storage.ts";
+import type { DType, Tensor } from "@dormouse/tensor";
+import { HostStorage, allocate, axesOf, primitive as p, sizeOf } from "@dormouse/tensor/graph";
 
 /** A small generator with good low bits (mulberry32). */
 export function randomSource(seed: number): () => number {

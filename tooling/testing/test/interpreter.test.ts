@@ -1,8 +1,8 @@
 /** The interpreter against values computed by hand and by others: an oracle needs a ground of its own. */
 import { describe, expect, it } from "vitest";
 import { type Tensor, primitive } from "@dormouse/tensor/graph";
-import { expectClose } from "./expect.ts";
-import { interpretOne } from "./interpreter.ts";
+import { expectClose } from "../src/close.ts";
+import { interpretOne } from "../src/interpreter.ts";
 
 const hole = (shape: number[], dtype: Tensor["dtype"] = "float64") => primitive.placeholder(shape, dtype);
 

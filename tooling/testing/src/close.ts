@@ -1,4 +1,4 @@
-/** Comparison of element lists, shared by the tests of this package. */
+/** Comparison of element lists, for tests. */
 import { expect } from "vitest";
 
 /** How far apart two numbers may be: absolute + relative · |wanted|. */
