@@ -48,6 +48,16 @@ function over(divisor: () => Tensor): LinearMap {
   return symmetric((t) => div(t, made()));
 }
 
+/**
+ * A divisor under which nothing stays nothing: 1 where both it and `t` are 0. A branch that `where` did not take hands
+ * zeros to `sqrt`, whose slope at 0 is infinite; 0 / 0 would make them NaN.
+ */
+function slopedBy(divisor: Tensor, t: Tensor): Tensor {
+  const zero = like(t, 0);
+  const atZero = where(primitive.equal(t, zero), like(t, 1), zero);
+  return where(primitive.equal(divisor, zero), atZero, divisor);
+}
+
 /** Rows of primitives that are constant, or step from constant to constant. */
 const flat = (y: Tensor): LinearMaps => y.sources.map(() => null);
 const one = (y: Tensor): Tensor => y.sources[0]!;
@@ -151,7 +161,7 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
     const x = one(y);
     return [times(() => mul(primitive.exp(neg(mul(x, x))), like(x, 2 / Math.sqrt(Math.PI))))];
   },
-  sqrt: (y) => [over(() => mul(y, like(y, 2)))],
+  sqrt: (y) => [symmetric((t) => div(t, slopedBy(mul(y, like(y, 2)), t)))],
   floor: flat,
   cast: (y) => {
     const from = one(y).dtype;

@@ -176,8 +176,8 @@ const kinks: Readonly<Record<string, Kink>> = {
   sqrt: ({ x }) => sqrt(x!),
   pow_scalar: ({ x }, { exponent }) => pow(x!, exponent!),
   prod: ({ x }) => prod(x!),
-  // The file's expression clamps at 0, where sqrt still has an infinite slope; the safe idiom it names selects twice.
-  where: ({ x }) => where(greater(x!, 0), sqrt(where(greater(x!, 0), x!, 1)), 0),
+  // At 0, where sqrt has an infinite slope, nothing comes from the branch that is not taken.
+  where: ({ x }) => where(greater(x!, 0), sqrt(clamp(x!, { min: 0 })), 0),
   mse_loss: ({ x, t }) => mean(square(sub(x!, t!))),
 };
 
