@@ -3,8 +3,8 @@
  * and then settles them. Owns the conversion between arrays of the cases and tensors.
  */
 import { type Tensor, evaluate, tensor } from "@dormouse/tensor";
-import type { ArraySpec, Arrays, Tolerances } from "./case.ts";
-import { EXACT, type Tolerance, compareArray, numbersOf } from "./compare.ts";
+import type { ArraySpec, Arrays, Number64, Tolerances } from "./case.ts";
+import { type Alternatives, EXACT, type Tolerance, compareArray, numbersOf } from "./compare.ts";
 
 /** The floating-point type in which a case runs. */
 export type FloatType = "float64" | "float32";
@@ -42,11 +42,18 @@ export function toTensor(spec: ArraySpec, dtype: FloatType): Tensor {
 export const toTensors = (arrays: Arrays, dtype: FloatType): Record<string, Tensor> =>
   Object.fromEntries(Object.entries(arrays).map(([name, spec]) => [name, toTensor(spec, dtype)]));
 
+/** Numbers as an array of a case: a vector, or a scalar. */
+export const specOf = (values: number | readonly Number64[]): ArraySpec =>
+  typeof values === "number"
+    ? { shape: [], dtype: "float64", data: [values] }
+    : { shape: [values.length], dtype: "float64", data: values };
+
 interface Check {
   readonly what: string;
   readonly got: Tensor;
   readonly want: ArraySpec;
   readonly tolerance: Tolerance;
+  readonly alternatives: Alternatives | undefined;
 }
 
 /** What is wrong, as a sentence. */
@@ -79,18 +86,34 @@ export class Checks {
   }
 
   /** `got` should hold `want`: of the same shape, of a fitting dtype, each element within the tolerance of its role. */
-  add(what: string, role: Role, got: Tensor | undefined, want: ArraySpec): void {
+  add(what: string, role: Role, got: Tensor | undefined, want: ArraySpec, alternatives?: Alternatives): void {
     if (!got) return this.fail(`${what}: expected a tensor, got none`);
     const isFloat = want.dtype === "float64" || want.dtype === "float32";
     const dtype = isFloat ? this.dtype : want.dtype === "bool" ? "bool" : "int32";
     if (got.dtype !== dtype) return this.fail(`${what} dtype: expected ${dtype}, got ${got.dtype}`);
     const tolerance = isFloat ? toleranceOf(this.#tolerances, role, this.dtype) : EXACT;
-    this.#checks.push({ what, got, want, tolerance });
+    this.#checks.push({ what, got, want, tolerance, alternatives });
   }
 
   /** One check for each name that is wanted. */
-  addAll(what: string, role: Role, got: Readonly<Record<string, Tensor>>, want: Arrays): void {
-    for (const [name, spec] of Object.entries(want)) this.add(`${what} ${name}`, role, got[name], spec);
+  addAll(
+    what: string,
+    role: Role,
+    got: Readonly<Record<string, Tensor>>,
+    want: Arrays,
+    alternatives?: (name: string) => Alternatives | undefined,
+  ): void {
+    for (const [name, spec] of Object.entries(want)) {
+      this.add(`${what} ${name}`, role, got[name], spec, alternatives?.(name));
+    }
+  }
+
+  /** Numbers on the host should be these, within the tolerance of outputs. */
+  addNumbers(what: string, got: ArrayLike<number>, want: ArraySpec): void {
+    const tolerance = toleranceOf(this.#tolerances, "out", this.dtype);
+    const wrong = compareArray(what, { shape: want.shape, data: got }, want, tolerance, this.dtype);
+    if (got.length !== numbersOf(want).length) this.fail(`${what}: expected ${numbersOf(want).length} numbers, got ${got.length}`);
+    else if (wrong) this.fail(wrong);
   }
 
   /** Computes everything and returns what is wrong. */
@@ -100,9 +123,10 @@ export class Checks {
     } catch {
       // Read below one by one, the check that cannot be computed names itself.
     }
-    for (const { what, got, want, tolerance } of this.#checks) {
+    for (const { what, got, want, tolerance, alternatives } of this.#checks) {
       try {
-        const wrong = compareArray(what, { shape: got.shape, data: await got.data() }, want, tolerance, this.dtype);
+        const values = { shape: got.shape, data: await got.data() };
+        const wrong = compareArray(what, values, want, tolerance, this.dtype, alternatives);
         if (wrong) this.fail(wrong);
       } catch (error) {
         this.fail(`${what}: threw ${messageOf(error)}`);

@@ -56,6 +56,10 @@ function place(index: number, shape: readonly number[]): string {
   return `[${coordinates.join(", ")}]`;
 }
 
+/** Other values that are as right as the expected one, by flat index. */
+export type Alternatives = (index: number) => readonly number[];
+const none: Alternatives = () => [];
+
 const sentence = (what: string, want: unknown, got: unknown): string => `${what}: expected ${want}, got ${got}`;
 
 /** Rounds what float64 gives to what float32 can hold, so that an overflow is expected to be one. */
@@ -73,6 +77,7 @@ export function compareArray(
   want: ArraySpec,
   tolerance: Tolerance,
   dtype: string,
+  alternatives: Alternatives = none,
 ): string | null {
   if (got.shape.join() !== want.shape.join()) {
     return sentence(`${what} shape`, `[${want.shape.join(", ")}]`, `[${got.shape.join(", ")}]`);
@@ -80,7 +85,14 @@ export function compareArray(
   const report = (found: Mismatch | null, at: (index: number) => number): string | null =>
     found && sentence(`${what}${place(at(found.index), want.shape)}`, found.want, found.got);
   const wanted = (values: readonly Number64[]): number[] => values.map((value) => representable(Number(value), dtype));
-  if (!want.sample) return report(worstMismatch(got.data, wanted(numbersOf(want)), tolerance), (index) => index);
+  if (!want.sample) {
+    const closest = wanted(numbersOf(want)).map((value, index) =>
+      [value, ...alternatives(index)].reduce((best, other) =>
+        Math.abs(got.data[index]! - other) < Math.abs(got.data[index]! - best) ? other : best,
+      ),
+    );
+    return report(worstMismatch(got.data, closest, tolerance), (index) => index);
+  }
 
   const { idx, val } = want.sample;
   const sampled = idx.map((index) => got.data[index]!);

@@ -2,14 +2,22 @@
  * Which group is checked by what. A checker answers null for a case that it does not know; the suite then skips the
  * case by name.
  */
+import { allowances } from "./allowances.ts";
 import type { Case, CaseFile, OpCase } from "./case.ts";
 import type { FloatType } from "./checks.ts";
 import { checkHigherOrder } from "./higher-order.ts";
 import { checkOp } from "./op-case.ts";
+import { type ClipCase, checkClip } from "./optimizers/clip.ts";
+import { type OptimizerCase, type OptimizerFile, checkOptimizer } from "./optimizers/trajectory.ts";
+import { type ScheduleCase, checkSchedule } from "./optimizers/schedule.ts";
 import type { Table } from "./table.ts";
+import { activations } from "./tables/activations.ts";
 import { binary, unary } from "./tables/elementwise.ts";
 import { indexing } from "./tables/index-ops.ts";
+import { kinks } from "./tables/kinks.ts";
+import { losses } from "./tables/losses.ts";
 import { linearAlgebra, products } from "./tables/matmul.ts";
+import { normalizations } from "./tables/normalization.ts";
 import { normalizedExponentials, reduce, special } from "./tables/reduce.ts";
 import { ordering } from "./tables/sort.ts";
 import { convolutions, poolings } from "./tables/windows.ts";
@@ -25,24 +33,31 @@ export interface Surroundings {
 export type Checker = (each: Case, dtype: FloatType, surroundings: Surroundings) => Promise<readonly string[]> | null;
 
 const byTable =
-  (table: Table): Checker =>
+  (group: string, table: Table): Checker =>
   (each, dtype) => {
     const row = each.kind === "op" ? table[each.op] : undefined;
-    return row ? checkOp(row, each as OpCase, dtype) : null;
+    return row ? checkOp(row, each as OpCase, dtype, allowances[`${group}/${each.op}`]) : null;
   };
 
 /** Checkers by group. */
 export const checkers: Readonly<Record<string, Checker>> = {
-  "ops-unary": byTable(unary),
-  "ops-special": byTable(special),
-  "ops-binary": byTable(binary),
-  "ops-reduce": byTable(reduce),
-  "ops-matmul": byTable(products),
-  "ops-linalg": byTable(linearAlgebra),
-  "ops-conv": byTable(convolutions),
-  "ops-pool": byTable(poolings),
-  "ops-softmax": byTable(normalizedExponentials),
-  "ops-index": byTable(indexing),
-  "ops-sort": byTable(ordering),
+  "ops-unary": byTable("ops-unary", unary),
+  "ops-special": byTable("ops-special", special),
+  "ops-binary": byTable("ops-binary", binary),
+  "ops-reduce": byTable("ops-reduce", reduce),
+  "ops-matmul": byTable("ops-matmul", products),
+  "ops-linalg": byTable("ops-linalg", linearAlgebra),
+  "ops-conv": byTable("ops-conv", convolutions),
+  "ops-pool": byTable("ops-pool", poolings),
+  "ops-softmax": byTable("ops-softmax", normalizedExponentials),
+  "ops-index": byTable("ops-index", indexing),
+  "ops-sort": byTable("ops-sort", ordering),
+  "ops-norm": byTable("ops-norm", normalizations),
+  activations: byTable("activations", activations),
+  losses: byTable("losses", losses),
+  kinks: byTable("kinks", kinks),
+  optimisers: (each, dtype, { file }) => checkOptimizer(each as OptimizerCase, dtype, file as OptimizerFile),
+  "grad-clip": (each, dtype) => checkClip(each as ClipCase, dtype),
+  schedules: (each) => checkSchedule(each as ScheduleCase),
   "higher-order": (each, dtype) => checkHigherOrder(each as Parameters<typeof checkHigherOrder>[0], dtype),
 };

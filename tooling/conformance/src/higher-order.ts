@@ -9,7 +9,7 @@ import {
 } from "@dormouse/tensor";
 import type { ArraySpec, Arrays, Case, OpCase } from "./case.ts";
 import { Checks, type FloatType, toTensor, toTensors } from "./checks.ts";
-import { checkOp, inner } from "./op-case.ts";
+import { checkOp, inner, pick } from "./op-case.ts";
 import type { Attributes, Inputs } from "./table.ts";
 
 type Named = Readonly<Record<string, Tensor>>;
@@ -68,9 +68,6 @@ const functions: Readonly<Record<string, Composite>> = {
   },
   conv1d_tanh: ({ x, w }) => tanh(conv1d(x, w)),
 };
-
-const pick = (tensors: Named, names: readonly string[]): Named =>
-  Object.fromEntries(names.map((name) => [name, tensors[name]!]));
 
 /** Checks a case, or returns null where its kind or function is unknown. */
 export function checkHigherOrder(each: HigherOrderCase, dtype: FloatType): Promise<readonly string[]> | null {

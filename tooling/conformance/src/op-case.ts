@@ -6,7 +6,8 @@ import { grad, jacfwd, jacrev, jvp, vjp } from "@dormouse/autograd";
 import { type Tensor, add, mul, sum } from "@dormouse/tensor";
 import type { ArraySpec, Arrays, OpCase } from "./case.ts";
 import { Checks, type FloatType, toTensors } from "./checks.ts";
-import { numbersOf } from "./compare.ts";
+import { type Allowance, loosened } from "./allowances.ts";
+import { type Alternatives, numbersOf } from "./compare.ts";
 import { type Attributes, type Inputs, type Row, type WaitingRow, named } from "./table.ts";
 
 type Named = Readonly<Record<string, Tensor>>;
@@ -17,7 +18,8 @@ interface Moving {
   readonly at: Named;
 }
 
-const pick = (tensors: Named, names: readonly string[]): Named =>
+/** The tensors of these names. */
+export const pick = (tensors: Named, names: readonly string[]): Named =>
   Object.fromEntries(names.map((name) => [name, tensors[name]!]));
 
 /** The sum of products over all names: the inner product of two trees. */
@@ -29,8 +31,13 @@ const attributesOf = (each: OpCase): Attributes => (each.attrs ?? {}) as Attribu
 const inputsOf = (tensors: Named): Inputs => tensors as unknown as Inputs;
 
 /** Checks a case of an op that is a row. */
-export async function checkOp(row: Row | WaitingRow, each: OpCase, dtype: FloatType): Promise<readonly string[]> {
-  const checks = new Checks(each.tol!, dtype);
+export async function checkOp(
+  row: Row | WaitingRow,
+  each: OpCase,
+  dtype: FloatType,
+  allowance: Allowance = {},
+): Promise<readonly string[]> {
+  const checks = new Checks(loosened(each.tol!, allowance), dtype);
   const all = toTensors(each.in, dtype);
   if (typeof row === "object") {
     const outputs = named(await row.waiting(inputsOf(all), attributesOf(each)));
@@ -39,19 +46,26 @@ export async function checkOp(row: Row | WaitingRow, each: OpCase, dtype: FloatT
   }
   const host = Object.fromEntries(Object.entries(each.in).map(([name, spec]) => [name, numbersOf(spec)]));
   const f = (moving: Named): Named => named(row(inputsOf({ ...all, ...moving }), attributesOf(each), host));
-  checks.attempt("forward", () => checks.addAll("forward", "out", f({}), each.out));
-  if (each.diff) addDerivatives(checks, each, { f, at: pick(all, each.diff) });
+  const others = (what: "forward" | "grad") => (name: string) =>
+    allowance.alternatives && ((index: number) => allowance.alternatives!(each, what, name, index));
+  checks.attempt("forward", () => checks.addAll("forward", "out", f({}), each.out, others("forward")));
+  if (each.diff) addDerivatives(checks, each, { f, at: pick(all, each.diff) }, others("grad"));
   return checks.settle();
 }
 
-function addDerivatives(checks: Checks, each: OpCase, { f, at }: Moving): void {
+function addDerivatives(
+  checks: Checks,
+  each: OpCase,
+  { f, at }: Moving,
+  alternatives: (name: string) => Alternatives | undefined,
+): void {
   const { grad: wanted, jvp: slopes, tan, hvp, jac } = each;
   const cotangents = toTensors(each.cot!, checks.dtype);
   const differentiable = (moving: Named): Named => pick(f(moving), Object.keys(cotangents));
   if (wanted) {
     checks.attempt("grad", () => {
       const [, pullback] = vjp(differentiable, at);
-      checks.addAll("grad", "grad", pullback(cotangents)[0], wanted);
+      checks.addAll("grad", "grad", pullback(cotangents)[0], wanted, alternatives);
     });
   }
   if (slopes) {

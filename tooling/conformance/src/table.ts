@@ -39,6 +39,7 @@ export interface Inputs {
   readonly bias: Tensor;
   readonly running_mean: Tensor;
   readonly running_var: Tensor;
+  readonly pos_weight: Tensor;
 }
 
 /** Attributes by the names that cases give them, vouched for in the same way. */
@@ -60,7 +61,7 @@ export interface Attributes {
   readonly slope: number;
   readonly negative_slope: number;
   readonly scale: number;
-  readonly approximate: "none" | "tanh";
+  readonly approximate: "none" | "tanh" | "sigmoid";
   readonly lambd: number;
   readonly threshold: number;
   readonly value: number;

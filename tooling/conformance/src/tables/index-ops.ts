@@ -1,8 +1,9 @@
 /** Indexing, movement, padding and joining (`ops-index`). */
+import { stopGradient } from "@dormouse/autograd";
 import {
-  type Tensor, broadcastTo, chunk, concat, diagEmbed, diagonal, diff, expandDims, flatten, flip, indexAdd, maskedFill,
+  type Tensor, arange, broadcastTo, chunk, concat, diagEmbed, diagonal, diff, equal, expandDims, flatten, flip, indexAdd, maskedFill,
   maskedSelect, nonzero, oneHot, pad, permute, repeat, reshape, roll, scatter, scatterAdd, select, slice, splitAlong,
-  squeeze, stack, swapAxes, take, takeAlongAxis, takeNd, tile, tril, triu, windows,
+  squeeze, stack, swapAxes, take, takeAlongAxis, takeNd, tile, tril, triu, where, windows,
 } from "@dormouse/tensor";
 import type { Attributes, Table } from "../table.ts";
 
@@ -29,6 +30,10 @@ const widthsOf = (rank: number, flat: readonly number[]): (readonly [number, num
 const numbered = (parts: readonly Tensor[]): Record<string, Tensor> =>
   Object.fromEntries(parts.map((part, i) => [`y${i}`, part]));
 
+/** A table of which one row is constant. */
+const fixedRow = (w: Tensor, row: number): Tensor =>
+  where(equal(expandDims(arange(w.shape[0]!, { dtype: "int32" }), -1), row), stopGradient(w), w);
+
 /** Indexing and movement. */
 export const indexing: Table = {
   gather: ({ x, index }, { axis }) => takeAlongAxis(x, index, { axis: axis! }),
@@ -36,10 +41,11 @@ export const indexing: Table = {
   scatter: ({ x, index, src }, { axis }) => scatter(x, index, src, { axis: axis! }),
   index_select: ({ x, index }, { axis }) => take(x, index, { axis: axis! }),
   index_add: ({ x, index, src }, { axis }) => indexAdd(x, index, src, { axis: axis! }),
+  embedding: ({ index, w }, { padding_idx }) => take(padding_idx === undefined ? w : fixedRow(w, padding_idx), index),
   one_hot: ({ index }, { num_classes }) => oneHot(index, num_classes, { dtype: "int32" }),
   slice: ({ x }, { slices }) => slice(x, rangesOf(slices)),
   select: ({ x }, { axis, index }) => select(x, index, { axis: axis! }),
-  advanced_index: ({ x, i, j }) => takeNd(x, [i, j]),
+  advanced_index: ({ x, i, j }) => takeNd(x, j ? [i, j] : [i]),
   masked_fill: ({ x, mask }, { value }) => maskedFill(x, mask, value),
   masked_select: { waiting: ({ x, mask }) => maskedSelect(x, mask) },
   nonzero: { waiting: ({ x }) => nonzero(x) },
