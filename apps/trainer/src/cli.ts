@@ -14,5 +14,10 @@ function onSignal(signal: "SIGINT" | "SIGTERM"): void {
 }
 process.on("SIGINT", () => onSignal("SIGINT"));
 process.on("SIGTERM", () => onSignal("SIGTERM"));
+// Whoever reads the output may stop early, as `head` does.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(exitCodes.ok);
+});
 
 process.exitCode = await main(process.argv.slice(2), { terminal: processTerminal, signal: stop.signal });

@@ -4,11 +4,19 @@
  */
 import { Command, CommanderError } from "commander";
 import type { Context } from "./commands/context.ts";
+import { evaluate } from "./commands/evaluate.ts";
+import { predict } from "./commands/predict.ts";
 import { train } from "./commands/train.ts";
 import { type ExitCode, asFailure, exitCodes } from "./failure.ts";
-import { flags, fromFlags } from "./settings.ts";
+import { type Flag, flags, fromFlags } from "./settings.ts";
 
-type Values = Readonly<Record<string, string | undefined>> & { readonly json?: boolean; readonly runs: string };
+type Texts = Readonly<Record<string, string | undefined>>;
+interface Json {
+  readonly json?: boolean;
+}
+
+/** Flags that every command takes. */
+const deviceFlags = flags.filter(({ path }) => path[0] === "device" || path[0] === "threads");
 
 /** Runs a command line, without the words for Node and the script, and returns the exit status. */
 export async function main(words: readonly string[], context: Context): Promise<ExitCode> {
@@ -23,15 +31,40 @@ export async function main(words: readonly string[], context: Context): Promise<
   const trainCommand = configure(program.command("train"))
     .description("Trains a model and writes a run folder: weights, scores, predictions and a report.")
     .argument("[data]", "digits (drawn, the default), a CSV file, a folder of IDX files, or mnist, fashion-mnist, idx with --data");
-  for (const { flag, help } of flags) trainCommand.option(flag, help);
+  addFlags(trainCommand, flags);
   trainCommand
     .option("--runs <folder>", "where run folders go", "runs")
     .option("--resume <run>", "go on with a run that was stopped")
     .option("--json", "print the results as one JSON object")
-    .action(async (source: string | undefined, values: Values) => {
+    .action(async (source: string | undefined, values: Texts & Json & { readonly runs: string }) => {
       const given = fromFlags(values);
       code = await train({ source, given, runs: values.runs, resume: values["resume"], json: values.json === true, command }, context);
     });
+
+  const evaluateCommand = configure(program.command("evaluate"))
+    .description("Scores a trained model on its test part, or on other data.")
+    .argument("<run>", "run folder")
+    .argument("[data]", "a CSV file with the target, or a folder of IDX files")
+    .option("--data <path>", "the same as the second argument")
+    .option("--min <score=number>", "fail with status 5 if the score is lower; may be repeated", collect, [])
+    .option("--max <score=number>", "fail with status 5 if the score is higher; may be repeated", collect, []);
+  addFlags(evaluateCommand, deviceFlags);
+  evaluateCommand
+    .option("--json", "print the results as one JSON object")
+    .action(async (run: string, data: string | undefined, values: Texts & Json & Gates) => {
+      const { min, max, json = false } = values;
+      code = await evaluate({ run, data: data ?? values["data"], min, max, json, given: fromFlags(values) }, context);
+    });
+
+  const predictCommand = configure(program.command("predict"))
+    .description("Predicts rows of a CSV file, or images, and prints CSV: the class with all probabilities, or the value.")
+    .argument("<run>", "run folder")
+    .argument("<data>", "a CSV file, a folder of IDX files, or one IDX file of images")
+    .option("--out <file>", "write there instead of to standard output");
+  addFlags(predictCommand, deviceFlags);
+  predictCommand.action(async (run: string, data: string, values: Texts) => {
+    code = await predict({ run, data, out: values["out"], given: fromFlags(values) }, context);
+  });
 
   try {
     await program.parseAsync([...words], { from: "user" });
@@ -40,6 +73,17 @@ export async function main(words: readonly string[], context: Context): Promise<
     return report(error, terminal.error);
   }
 }
+
+interface Gates {
+  readonly min: readonly string[];
+  readonly max: readonly string[];
+}
+
+function addFlags(command: Command, list: readonly Flag[]): void {
+  for (const { flag, help } of list) command.option(flag, help);
+}
+
+const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
 
 function report(error: unknown, write: (text: string) => void): ExitCode {
   if (error instanceof CommanderError) {

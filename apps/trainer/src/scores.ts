@@ -19,6 +19,7 @@ export async function scoresOf(task: Task, { outputs }: Predictions, targets: Ar
       ? tensor(values, { shape: [values.length, 1], dtype: "float64" })
       : tensor(values, { dtype: "int32" });
   const loss = await objectiveOf(task).loss(outputs, y).item();
+  if (task.kind === "regression") return { loss };
   return { loss, accuracy: await accuracy(outputs, y).item() };
 }
 

@@ -10,7 +10,7 @@ import { type ExitCode, Failure, exitCodes } from "../failure.ts";
 import { type Network, buildModel, forward } from "../models.ts";
 import { predictAll, predictionsCsv } from "../predictions.ts";
 import { writeReport } from "../report/report.ts";
-import { type RunFolder, commandOf, createRunFolder, openRunFolder } from "../runFolder.ts";
+import { type RunFolder, createRunFolder, openRunFolder } from "../runFolder.ts";
 import { readSchema } from "../schema.ts";
 import { type SplitScores, scoresOf, scoreTable } from "../scores.ts";
 import { type PartialSettings, type Settings, readSettings, resolveSettings } from "../settings.ts";
@@ -42,7 +42,7 @@ export async function train(request: TrainRequest, context: Context): Promise<Ex
     const { run, seconds } = await learn(settings, problem, model, folder, context);
     if (run.reason === "aborted") throw interrupted(folder, context);
     const scores = await scoreAll(run.model, problem, folder);
-    writeReport(folder, { settings, problem, run, seconds, scores: scores.byPart, test: scores.test, command: commandOf(folder) });
+    await writeReport(folder, { settings, problem, run, seconds, scores: scores.byPart, test: scores.test });
     const last = run.reason === "stopped early" ? ` (stopped early after epoch ${run.history.length})` : "";
     say(`trained for ${seconds.toFixed(1)} s${last}\n`);
     if (request.json) {

@@ -1,0 +1,34 @@
+/** A run that is over, read back: its settings, what its model takes and gives, and the model with its best weights. */
+import { load } from "@dormouse/train";
+import { Failure } from "./failure.ts";
+import { type Network, buildModel } from "./models.ts";
+import { type RunFolder, openTrainedFolder } from "./runFolder.ts";
+import { type Schema, readSchema } from "./schema.ts";
+import { type PartialSettings, type Settings, readSettings, resolveSettings } from "./settings.ts";
+
+export interface TrainedRun {
+  readonly folder: RunFolder;
+  readonly settings: Settings;
+  readonly schema: Schema;
+}
+
+/** Opens a run folder; `given` may name another device. */
+export async function openRun(path: string, given: PartialSettings): Promise<TrainedRun> {
+  const folder = openTrainedFolder(path);
+  const before = await readSettings(folder.at("config.resolved.yaml"));
+  const settings = resolveSettings(before.data.source, before, {
+    ...(given.device !== undefined && { device: given.device }),
+    ...(given.threads !== undefined && { threads: given.threads }),
+  });
+  return { folder, settings, schema: await readSchema(folder.at("schema.json")) };
+}
+
+/** The model of a run; needs a device. */
+export async function loadModel({ folder, settings, schema }: TrainedRun): Promise<Network> {
+  const model = buildModel(settings, schema);
+  try {
+    return (await load(folder.best, { model })).model;
+  } catch (error) {
+    throw new Failure("usage", `${folder.best} cannot be read: ${(error as Error).message}`);
+  }
+}
