@@ -20,9 +20,12 @@ export const stateless = (f: (updates: ByPath, at: Moment) => ByPath): Transform
 export const negate = (): Transform => stateless((updates) => mapUpdates(updates, neg));
 
 export interface DecayOptions {
-  /** Which parameters decay, by path. Default: all. */
+  /** Which parameters decay. Default: all but running statistics, whose names begin with `running`. */
   readonly decays?: (path: string, parameter: Tensor) => boolean;
 }
+
+/** Statistics that a layer keeps among its tensors have no gradient, and must not shrink either. */
+const isLearned = (path: string): boolean => !/(^|\.)running[A-Z]\w*$/.test(path);
 
 /**
  * Adds `decay · parameter` to every update: before the scaling of an optimizer this is the L2 penalty
@@ -32,7 +35,7 @@ export interface DecayOptions {
  * addDecayedWeights(1e-4, { decays: (path) => !path.endsWith("bias") })
  * ```
  */
-export function addDecayedWeights(decay: number, { decays = () => true }: DecayOptions = {}): Transform {
+export function addDecayedWeights(decay: number, { decays = isLearned }: DecayOptions = {}): Transform {
   requireWithin("addDecayedWeights", "decay", decay, 0, Infinity);
   return stateless((updates, { params }) =>
     mapUpdates(updates, (update, path) => {

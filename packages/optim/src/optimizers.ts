@@ -29,7 +29,7 @@ const penalized = (
 ): Optimizer =>
   chain(
     ...(maximize ? [negate()] : []),
-    ...(weightDecay > 0 ? [addDecayedWeights(weightDecay, decays ? { decays } : {})] : []),
+    ...(weightDecay !== 0 ? [addDecayedWeights(weightDecay, decays ? { decays } : {})] : []),
     ...rules,
     scaleByLearningRate(learningRate),
   );
@@ -42,7 +42,7 @@ const decoupled = (
   chain(
     ...(maximize ? [negate()] : []),
     rule,
-    ...(weightDecay > 0 ? [addDecayedWeights(weightDecay, decays ? { decays } : {})] : []),
+    ...(weightDecay !== 0 ? [addDecayedWeights(weightDecay, decays ? { decays } : {})] : []),
     scaleByLearningRate(learningRate),
   );
 
@@ -51,7 +51,7 @@ export interface SgdOptions extends OptimizerOptions, MomentumOptions {}
 
 /** Gradient descent: `p ← p - rate·g`, with momentum or Nesterov's (Sutskever et al. 2013). Rate 1e-3 by default. */
 export const sgd = ({ momentum = 0, ...options }: SgdOptions = {}): Optimizer =>
-  penalized(options, ...(momentum > 0 ? [accumulateMomentum({ ...options, momentum })] : []));
+  penalized(options, ...(momentum !== 0 ? [accumulateMomentum({ ...options, momentum })] : []));
 
 export interface AdamOptions extends OptimizerOptions, AdamRuleOptions {}
 
