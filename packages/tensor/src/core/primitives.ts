@@ -102,6 +102,15 @@ export interface Params {
   gather: None;
   /** Sums rows of (updates, index) into a zero tensor with `rows` rows; an index outside is dropped. */
   scatterAdd: { readonly rows: number };
+  // dense matrices [..batch, rows, columns]; the parts of a factorization lie one after the other (`factorParts`)
+  /** A factorization of every matrix of a float tensor: [..batch, length of all parts]. */
+  factor: { readonly name: Factorization };
+  /** x of a·x = b, for a triangular a [..batch, n, n] (the other triangle is not read) and b [..batch, n, k]. */
+  triangularSolve: {
+    readonly lower: boolean;
+    /** The diagonal of `a` is not read and counts as ones. */
+    readonly unit: boolean;
+  };
   // structure
   /** `tracer`: what a transform differentiates; `stop`: no derivative; `barrier`: never merged with a twin. */
   identity: { readonly tag: "tracer" | "stop" | "barrier" };
@@ -115,6 +124,46 @@ export interface Params {
   };
   /** Second source is an int32 scalar: if it is not negative when the graph runs, `fail` makes the error. */
   check: { readonly fail: (at: number) => Error };
+}
+
+/**
+ * Factorizations of a matrix a [m, n], and the parts each consists of:
+ *
+ * - `cholesky` l [n, n]: l·lᵀ = (a + aᵀ)/2, lower; NaN from the row on where that is not positive definite
+ * - `lu` lu [n, n], rows [n]: a[rows] = l·u, by partial pivoting; l (unit diagonal, not stored) below u
+ * - `qr` q [m, n], r [n, n], m ≥ n: a = q·r, the diagonal of r not negative
+ * - `eigh` w [n], v [n, n]: (a + aᵀ)/2 = v·diag(w)·vᵀ, ascending
+ * - `svd` u [m, n], s [n], v [n, n], m ≥ n: a = u·diag(s)·vᵀ, descending
+ */
+export type Factorization = "cholesky" | "lu" | "qr" | "eigh" | "svd";
+
+/** Shapes of the parts of a factorization of an [m, n] matrix, in the order in which they are stored. */
+export function factorParts(name: Factorization, m: number, n: number): Shape[] {
+  switch (name) {
+    case "cholesky":
+      return [[n, n]];
+    case "lu":
+      return [[n, n], [n]];
+    case "qr":
+      return [[m, n], [n, n]];
+    case "eigh":
+      return [[n], [n, n]];
+    case "svd":
+      return [[m, n], [n], [n, n]];
+  }
+}
+
+/** The parts of a factorization as tensors [..batch, ..part]. */
+export function partsOf(factored: Tensor, name: Factorization, m: number, n: number): Tensor[] {
+  const batch = factored.shape.slice(0, -1);
+  const zeros = batch.map(() => 0);
+  let start = 0;
+  return factorParts(name, m, n).map((part) => {
+    const length = sizeOf(part);
+    const flat = primitive.slice(factored, [...zeros, start], [...zeros.map(() => 1), 1], [...batch, length]);
+    start += length;
+    return primitive.reshape(flat, [...batch, ...part]);
+  });
 }
 
 /** Name of a primitive. */
@@ -326,6 +375,34 @@ export const primitive = {
       updates.dtype,
       { rows },
     ),
+
+  factor(x: Tensor, name: Factorization): Tensor {
+    const [m, n] = x.shape.slice(-2) as [number, number];
+    const isTall = name === "qr" || name === "svd";
+    if (!isFloat(x.dtype)) throw wrongDType(name, x.dtype, "cast it to float32 first");
+    if (x.rank < 2 || (isTall ? m < n : m !== n)) {
+      throw new ShapeError(name, `a matrix cannot be ${showShape(x.shape)}`, {
+        expected: isTall ? "[.., m, n] with m ≥ n" : "[.., n, n]",
+        received: x.shape,
+        hint: isTall ? "transpose it first" : "give square matrices",
+      });
+    }
+    const length = factorParts(name, m, n).reduce((sum, part) => sum + sizeOf(part), 0);
+    return node("factor", [x], [...x.shape.slice(0, -2), length], x.dtype, { name });
+  },
+  triangularSolve(a: Tensor, b: Tensor, lower: boolean, unit = false): Tensor {
+    if (a.dtype !== b.dtype) checkPair("triangularSolve", a, b);
+    if (!isFloat(a.dtype)) throw wrongDType("triangularSolve", a.dtype, "cast it to float32 first");
+    const n = a.shape[a.rank - 1]!;
+    if (a.rank < 2 || !sameShape(a.shape, [...b.shape.slice(0, -1), n]) || a.shape[a.rank - 2] !== n) {
+      throw new ShapeError("triangularSolve", `${showShape(a.shape)} does not divide ${showShape(b.shape)}`, {
+        expected: "[.., n, n] and [.., n, k]",
+        received: [a.shape, b.shape],
+        hint: "broadcast first",
+      });
+    }
+    return node("triangularSolve", [a, b], b.shape, b.dtype, { lower, unit });
+  },
 
   identity: (x: Tensor, tag: Params["identity"]["tag"]): Tensor =>
     node("identity", [x], x.shape, x.dtype, { tag }),

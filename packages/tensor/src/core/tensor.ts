@@ -3,7 +3,7 @@
  * node (pending → stored → spent) and the default device; it computes nothing itself.
  */
 import { type DType, type TypedArray } from "./dtype.ts";
-import { DeviceError, SpentError } from "./errors.ts";
+import { DTypeError, DeviceError, ShapeError, SpentError } from "./errors.ts";
 import type { Params, Primitive } from "./primitives.ts";
 import { type Shape, sizeOf } from "./shape.ts";
 
@@ -118,7 +118,7 @@ export class Tensor<S extends Shape = Shape> implements Disposable {
   /** The only element of a one-element tensor. */
   async item(): Promise<number> {
     if (this.size !== 1) {
-      throw new DeviceError("item", `the tensor has ${this.size} elements`, {
+      throw new ShapeError("item", `the tensor has ${this.size} elements`, {
         expected: 1,
         received: this.size,
         hint: "use data() or array() for more than one",
@@ -137,8 +137,23 @@ export class Tensor<S extends Shape = Shape> implements Disposable {
     this.dispose();
   }
 
+  /** What a tensor is, without its values, which have to be waited for: `print(x)` shows those. */
   toString(): string {
     return `Tensor(${this.dtype}[${this.shape.join(", ")}], ${this.status})`;
+  }
+
+  /** `console.log` in Node, Deno and Bun shows one line instead of the graph under the tensor. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
+  /** A comparison or an operator on tensors would quietly give false or NaN, so it is refused. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === "string") return this.toString();
+    throw new DTypeError("tensor", "a tensor is not a number, and operators do not compute with it", {
+      received: this.shape,
+      hint: "use add, mul, less …, or read it first: await x.item()",
+    });
   }
 }
 
@@ -197,7 +212,8 @@ export function spentError(op: string, tensor: Tensor): SpentError {
   const { why, origin } = tensor.spent!;
   const where = callerOf(origin?.stack);
   const donated = why.startsWith("was donated");
-  return new SpentError(op, `tensor ${why}${where ? ` (made at ${where})` : ""}${donated ? " and its memory reused" : ""}`, {
+  const place = where && (donated ? ` (made at ${where})` : ` at ${where}`);
+  return new SpentError(op, `tensor ${why}${place}${donated ? " and its memory reused" : ""}`, {
     received: tensor.shape,
     hint: donated ? "keep the returned one" : "make a new one, or keep it alive longer",
   });
@@ -248,6 +264,14 @@ let defaultDevice: TensorDevice | null = null;
 
 /** Chooses the device that computes from now on: `setDevice(await cpu())`. Returns the one before. */
 export function setDevice<D extends TensorDevice>(device: D | null): TensorDevice | null {
+  if (device !== null && typeof device?.read !== "function") {
+    const isPromise = typeof (device as { then?: unknown } | undefined)?.then === "function";
+    throw new DeviceError("setDevice", `${isPromise ? "a promise" : String(device)} is not a device`, {
+      expected: "a device",
+      received: device,
+      hint: "setDevice(await cpu()) from @dormouse/backend-cpu",
+    });
+  }
   const before = defaultDevice;
   defaultDevice = device;
   return before;

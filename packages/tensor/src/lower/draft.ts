@@ -7,8 +7,9 @@ import type { Affine, Condition, ContractKernel, LoopKernel, RoutineKernel, Scal
 export type LoopDraft = Omit<LoopKernel, "args">;
 export type ContractDraft = Omit<ContractKernel, "args">;
 export type ScatterDraft = Omit<ScatterKernel, "args">;
-/** `input` and `output` are value ids. */
-export type RoutineDraft = Omit<RoutineKernel, "args"> & { readonly input: number; readonly output: number };
+type WithoutArguments<K extends RoutineKernel> = K extends unknown ? Omit<K, "args"> : never;
+/** `inputs` and `output` are value ids. */
+export type RoutineDraft = WithoutArguments<RoutineKernel> & { readonly inputs: readonly number[]; readonly output: number };
 export type Draft = LoopDraft | ContractDraft | ScatterDraft | RoutineDraft;
 
 /** Every scalar under the given ones, each once, operands first. */
@@ -97,7 +98,7 @@ export const loadsOf = (draft: Draft): Load[] =>
 
 /** Ids of the values a draft reads. */
 export const readsOf = (draft: Draft): Set<number> =>
-  draft.kind === "routine" ? new Set([draft.input]) : new Set(loadsOf(draft).map((load) => load.arg));
+  draft.kind === "routine" ? new Set(draft.inputs) : new Set(loadsOf(draft).map((load) => load.arg));
 
 /** Ids of the values a draft writes. */
 export function writesOf(draft: Draft): Set<number> {

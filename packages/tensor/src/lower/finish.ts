@@ -35,18 +35,13 @@ export function finish(
   factsOf: (place: number) => PlaceFacts,
 ): BoundKernel {
   if (draft.kind === "routine") {
-    const { input, output, ...rest } = draft;
-    const places = [placeOf(input), placeOf(output)];
-    return {
-      kernel: {
-        ...rest,
-        args: [
-          { ...factsOf(places[0]!), access: "read" },
-          { ...factsOf(places[1]!), access: "write" },
-        ],
-      },
-      places,
-    };
+    const { inputs, output, ...rest } = draft;
+    const places = [...inputs, output].map(placeOf);
+    const args = places.map((place, i): KernelArgument => ({
+      ...factsOf(place),
+      access: i < inputs.length ? "read" : "write",
+    }));
+    return { kernel: { ...rest, args }, places };
   }
   const shared = share(draft.kind === "scatter" ? draft : collapseAxes(dropUnitAxes(draft)));
   const places: number[] = [];

@@ -3,6 +3,7 @@
  * four kinds over buffers; fusion, views, memory and order are already decided. No backend sees a graph.
  */
 import type { DType } from "../core/dtype.ts";
+import type { Factorization } from "../core/primitives.ts";
 
 /** Operations a backend's code generator must spell out, by number of operands. */
 export type ScalarUnary =
@@ -131,10 +132,10 @@ export interface ScatterKernel {
 }
 
 /**
- * Work with an algorithm of its own over contiguous row-major [outer, length, inner] buffers:
+ * Work along the middle axis of contiguous row-major [outer, length, inner] buffers:
  * `cumsum` args [in, out] · `argsort` args [in, out int32], stable, NaN last when ascending and first when descending.
  */
-export interface RoutineKernel {
+export interface AxisRoutine {
   readonly kind: "routine";
   readonly name: "cumsum" | "argsort";
   readonly args: readonly KernelArgument[];
@@ -144,6 +145,32 @@ export interface RoutineKernel {
   /** cumsum: from the far end; argsort: descending. */
   readonly reverse: boolean;
 }
+
+/** A factorization (see `Factorization`) of `batch` contiguous float matrices [rows, columns]: args [in, out]. */
+export interface FactorRoutine {
+  readonly kind: "routine";
+  readonly name: Factorization;
+  readonly args: readonly KernelArgument[];
+  readonly batch: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** x of a·x = b for triangles a [batch, rows, rows] and b [batch, rows, columns]: args [a, b, x]. */
+export interface TriangularSolveRoutine {
+  readonly kind: "routine";
+  readonly name: "triangularSolve";
+  readonly args: readonly KernelArgument[];
+  readonly batch: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly lower: boolean;
+  /** The diagonal counts as ones. */
+  readonly unit: boolean;
+}
+
+/** Work with an algorithm of its own: all arguments but the last are read, the last is written. */
+export type RoutineKernel = AxisRoutine | FactorRoutine | TriangularSolveRoutine;
 
 export type Kernel = LoopKernel | ContractKernel | ScatterKernel | RoutineKernel;
 

@@ -112,6 +112,8 @@ function mustRead(value: Value, source: Value): boolean {
       return source === value.sources[0] && source.op !== "input";
     case "cumsum":
     case "argsort":
+    case "factor":
+    case "triangularSolve":
       return true;
     case "dot":
       // Operands are read in place through any view while they are packed; arithmetic is done once, before.
@@ -152,8 +154,9 @@ function draftsFor(value: Value, isStored: IsStored): Draft[] {
   if (is(value, "fold") && !isMovement(value)) return [folding(value, isStored)];
   if (is(value, "concat")) return concatenation(value, isStored);
   if (is(value, "pad") && !isMovement(value)) return interiorPadding(value, isStored);
-  if (is(value, "cumsum")) return [routine(value, value.params.axis, value.params.reverse, isStored)];
-  if (is(value, "argsort")) return [routine(value, value.params.axis, value.params.descending, isStored)];
+  if (is(value, "cumsum")) return [axisRoutine(value, value.params.axis, value.params.reverse, isStored)];
+  if (is(value, "argsort")) return [axisRoutine(value, value.params.axis, value.params.descending, isStored)];
+  if (is(value, "factor") || is(value, "triangularSolve")) return [matrixRoutine(value, isStored)];
   return [map(value, value, isStored)];
 }
 
@@ -366,17 +369,40 @@ function interiorPadding(value: Value<"pad">, isStored: IsStored): Draft[] {
   ];
 }
 
-function routine(value: Value<"cumsum"> | Value<"argsort">, axis: number, reverse: boolean, isStored: IsStored): Draft {
-  const source = value.sources[0]!;
-  if (!isStored(source)) throw new NeedsBuffer(source);
+/** The ids of the sources of a routine, which reads them from buffers. */
+const storedSources = (value: Value, isStored: IsStored): number[] =>
+  value.sources.map((source) => {
+    if (!isStored(source)) throw new NeedsBuffer(source);
+    return source.id;
+  });
+
+function axisRoutine(value: Value<"cumsum"> | Value<"argsort">, axis: number, reverse: boolean, isStored: IsStored): Draft {
+  const { shape } = value.sources[0]!;
   return {
     kind: "routine",
     name: value.op,
-    outer: sizeOf(source.shape.slice(0, axis)),
-    length: source.shape[axis]!,
-    inner: sizeOf(source.shape.slice(axis + 1)),
+    outer: sizeOf(shape.slice(0, axis)),
+    length: shape[axis]!,
+    inner: sizeOf(shape.slice(axis + 1)),
     reverse,
-    input: source.id,
+    inputs: storedSources(value, isStored),
     output: value.id,
   };
+}
+
+/** Factorizations and triangular solves: one problem for each index of the leading axes. */
+function matrixRoutine(value: Value<"factor"> | Value<"triangularSolve">, isStored: IsStored): Draft {
+  const { shape } = value.sources.at(-1)!;
+  const [rows, columns] = shape.slice(-2) as [number, number];
+  const common = {
+    kind: "routine",
+    batch: sizeOf(shape.slice(0, -2)),
+    rows,
+    columns,
+    inputs: storedSources(value, isStored),
+    output: value.id,
+  } as const;
+  return is(value, "factor")
+    ? { ...common, name: value.params.name }
+    : { ...common, name: value.op, ...value.params };
 }

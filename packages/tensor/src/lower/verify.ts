@@ -3,8 +3,10 @@
  * it holds what was written for it. A failure is a bug in `lower`, and the message says where.
  */
 import { bytesOf } from "../core/dtype.ts";
+import { factorParts } from "../core/primitives.ts";
+import { sizeOf } from "../core/shape.ts";
 import { type Draft, bodiesOf, scalarsOf } from "./draft.ts";
-import type { Affine, Kernel, Program, Scalar, Slot } from "./program.ts";
+import type { Affine, Kernel, Program, RoutineKernel, Scalar, Slot } from "./program.ts";
 import { rangeOf } from "./views.ts";
 
 /** Throws where a program is malformed. */
@@ -51,7 +53,7 @@ function verifySlot(
 }
 
 function verifyKernel(kernel: Kernel): void {
-  if (kernel.kind === "routine") return;
+  if (kernel.kind === "routine") return verifyRoutine(kernel);
   const lengths = kernelLengths(kernel);
   if (lengths.some((length) => length === 0)) return;
   const inside = (at: Affine, arg: number, what: string): void => {
@@ -69,6 +71,26 @@ function verifyKernel(kernel: Kernel): void {
   scalarsOf(bodiesOf(kernel as unknown as Draft)).forEach(visit);
   const stores = kernel.kind === "contract" ? kernel.stores : kernel.kind === "loop" ? kernel.stages : [];
   for (const store of stores) if (!("kind" in store) || store.kind === "store") inside(store.at, store.arg, "a store");
+}
+
+/** A routine walks over whole buffers: they have the lengths that its numbers say. */
+function verifyRoutine(kernel: RoutineKernel): void {
+  const lengths = ((): number[] => {
+    if (kernel.name === "cumsum" || kernel.name === "argsort") {
+      const length = kernel.outer * kernel.length * kernel.inner;
+      return [length, length];
+    }
+    const { name, batch, rows, columns } = kernel;
+    if (name === "triangularSolve") return [batch * rows * rows, batch * rows * columns, batch * rows * columns];
+    const parts = factorParts(name, rows, columns).reduce((sum, part) => sum + sizeOf(part), 0);
+    return [batch * rows * columns, batch * parts];
+  })();
+  if (kernel.args.length !== lengths.length) fail(`${kernel.name} has ${kernel.args.length} arguments, not ${lengths.length}`);
+  kernel.args.forEach(({ length, access }, arg) => {
+    if (length < lengths[arg]!) fail(`${kernel.name} needs ${lengths[arg]} elements of argument ${arg}, which has ${length}`);
+    const wanted = arg < lengths.length - 1 ? "read" : "write";
+    if (access !== wanted) fail(`${kernel.name} has access ${access} to argument ${arg}, not ${wanted}`);
+  });
 }
 
 const kernelLengths = (kernel: Exclude<Kernel, { kind: "routine" }>): readonly number[] =>

@@ -8,7 +8,7 @@ import { primitive } from "../core/primitives.ts";
 import type { Shape } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import type { Broadcast, Combined, CombineCheck, Operand, OperandShape } from "../types/index.ts";
-import { absolute, commonShape, filledLike, pair, requireSameDType, stretch, toTensor, typed } from "./operands.ts";
+import { absolute, commonShape, filledLike, pair, requireDType, requireSameDType, stretch, toTensor, typed } from "./operands.ts";
 
 /** `a == b`, elementwise. `equal(tensor([1, 2]), 2)` is `[false, true]`. */
 export const equal = <A extends Operand, B extends Operand>(
@@ -112,7 +112,7 @@ const scalarDType = (a: Operand, b: Operand): DType =>
  * passes between float dtypes only.
  */
 export const cast = <S extends Shape>(x: Tensor<S>, dtype: DType): Tensor<S> =>
-  typed(primitive.cast(x, dtype));
+  typed(primitive.cast(x, requireDType("cast", dtype)));
 
 /** True where `x` is NaN. */
 export const isNaN = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(not(primitive.equal(x, x)));

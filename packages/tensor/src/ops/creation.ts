@@ -10,7 +10,7 @@ import type { Tensor } from "../core/tensor.ts";
 import type { Mutable } from "../types/index.ts";
 import { positionOf } from "./axes.ts";
 import { checkLengths, cut } from "./movement.ts";
-import { filledLike, stretch, toTensor, typed } from "./operands.ts";
+import { filledLike, requireDType, stretch, toTensor, typed } from "./operands.ts";
 
 /** Which dtype to make. */
 export interface DTypeOption {
@@ -22,15 +22,15 @@ export const full = <const S extends Shape>(
   shape: S,
   value: number | boolean,
   { dtype = typeof value === "boolean" ? "bool" : "float32" }: DTypeOption = {},
-): Tensor<Mutable<S>> => typed(stretch(toTensor("full", value, dtype), checkLengths("full", shape)));
+): Tensor<Mutable<S>> => typed(stretch(toTensor("full", value, requireDType("full", dtype)), checkLengths("full", shape)));
 
 /** A tensor of `shape` with 0 everywhere. */
 export const zeros = <const S extends Shape>(shape: S, { dtype = "float32" }: DTypeOption = {}): Tensor<Mutable<S>> =>
-  typed(primitive.constant(0, checkLengths("zeros", shape), dtype));
+  typed(primitive.constant(0, checkLengths("zeros", shape), requireDType("zeros", dtype)));
 
 /** A tensor of `shape` with 1 everywhere. */
 export const ones = <const S extends Shape>(shape: S, { dtype = "float32" }: DTypeOption = {}): Tensor<Mutable<S>> =>
-  typed(primitive.constant(1, checkLengths("ones", shape), dtype));
+  typed(primitive.constant(1, checkLengths("ones", shape), requireDType("ones", dtype)));
 
 /** `value` everywhere, in the shape and (unless given) dtype of `x`. */
 export const fullLike = <S extends Shape>(

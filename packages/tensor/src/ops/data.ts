@@ -10,7 +10,7 @@ import type { NestedArray, Tensor } from "../core/tensor.ts";
 import { HostStorage } from "../run/storage.ts";
 import type { DataShape, Mutable } from "../types/index.ts";
 import { checkLengths } from "./movement.ts";
-import { typed } from "./operands.ts";
+import { requireDType, typed } from "./operands.ts";
 
 /** How `tensor` reads data. */
 export interface TensorOptions {
@@ -51,7 +51,7 @@ export function tensor(
       hint: `give ${sizeOf(target)} elements`,
     });
   }
-  return fromElements(flat, target, dtype ?? dtypeOfData(flat));
+  return fromElements(flat, target, dtype ? requireDType("tensor", dtype) : dtypeOfData(flat));
 }
 
 /** A tensor over a copy of `elements`, converted to `dtype`. */
@@ -121,15 +121,18 @@ function flattenData(data: NestedArray): (number | boolean)[] {
         for (let i = 0; i < part.length; i++) visit(part[i], [...place, i]);
         return;
       }
-      throw ragged(`has ${part.length} elements`, place, axis < shape.length ? `${shape[axis]!}` : "a number");
+      throw axis < shape.length
+        ? ragged(`has length ${part.length}`, place, `has ${shape[axis]!}`)
+        : ragged("is an array", place, "is a number");
     }
     if (typeof part !== "number" && typeof part !== "boolean") {
-      throw new ValueError("tensor", `${String(part)} at ${showShape(place)} is not a number`, {
+      const text = typeof part === "string" ? JSON.stringify(part) : String(part);
+      throw new ValueError("tensor", `${text}${place.length > 0 ? ` at ${showShape(place)}` : ""} is not a number`, {
         received: part,
         hint: "give numbers or booleans",
       });
     }
-    if (axis !== shape.length) throw ragged("is a number", place, `an array of ${shape[axis]!}`);
+    if (axis !== shape.length) throw ragged("is a number", place, `is an array of ${shape[axis]!}`);
     flat.push(part);
   };
   visit(data, []);
@@ -137,6 +140,6 @@ function flattenData(data: NestedArray): (number | boolean)[] {
 }
 
 const ragged = (problem: string, place: readonly number[], wanted: string): ShapeError =>
-  new ShapeError("tensor", `row ${showShape(place)} ${problem} where the first has ${wanted}`, {
+  new ShapeError("tensor", `row ${showShape(place)} ${problem} where the first ${wanted}`, {
     hint: "make all rows one length",
   });

@@ -17,6 +17,13 @@ import { requireSameDType, stretch, typed } from "./operands.ts";
 export function reshape<const S extends Shape>(x: Tensor, shape: S): Tensor<ReshapedShape<S>> {
   const open = shape.indexOf(-1);
   if (open < 0) return typed(primitive.reshape(x, checkLengths("reshape", shape)));
+  if (shape.indexOf(-1, open + 1) >= 0) {
+    throw new ShapeError("reshape", `${showShape(shape)} leaves more than one length open`, {
+      expected: "at most one -1",
+      received: shape,
+      hint: "give all lengths but one",
+    });
+  }
   checkLengths("reshape", shape.toSpliced(open, 1));
   const known = sizeOf(shape.toSpliced(open, 1));
   if (known === 0 || x.size % known !== 0) {
@@ -31,6 +38,9 @@ export function reshape<const S extends Shape>(x: Tensor, shape: S): Tensor<Resh
 
 /** Refuses lengths that are not whole numbers from 0. */
 export function checkLengths(op: string, shape: Shape): Shape {
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(op, `${String(shape)} is not a shape`, { received: shape, hint: "write a list of lengths: [2, 3]" });
+  }
   const bad = shape.find((length) => !Number.isInteger(length) || length < 0);
   if (bad === undefined) return shape;
   throw new ShapeError(op, `${bad} in ${showShape(shape)} is not a length`, {

@@ -2,7 +2,7 @@
  * What happens to operands before an elementwise primitive sees them: numbers become tensors of the dtype they meet,
  * shapes are broadcast, and dtypes that do not fit are refused in words. Every elementwise op goes through here.
  */
-import { type DType, isFloat, roundTo } from "../core/dtype.ts";
+import { type DType, dtypes, isFloat, roundTo } from "../core/dtype.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import { type Body, type LinearMap, primitive } from "../core/primitives.ts";
 import { type Shape, broadcastShapes, sameShape, showShape } from "../core/shape.ts";
@@ -19,9 +19,29 @@ export const scalarLike = (like: Tensor, value: number): Tensor => primitive.con
 export const filledLike = (like: Tensor, value: number): Tensor =>
   primitive.constant(value, like.shape, like.dtype);
 
+/** The error for something else where a tensor belongs, which only untyped code can pass. */
+export function notATensor(op: string, received?: unknown): DTypeError {
+  return new DTypeError(op, "an argument is not a tensor", {
+    expected: "a tensor",
+    received,
+    hint: "make one: tensor([1, 2, 3])",
+  });
+}
+
+/** Refuses a dtype that is none. */
+export function requireDType(op: string, dtype: DType): DType {
+  if (dtypes.includes(dtype)) return dtype;
+  throw new DTypeError(op, `${JSON.stringify(dtype)} is not a dtype`, {
+    expected: dtypes,
+    received: dtype,
+    hint: `use ${dtypes.slice(0, -1).join(", ")} or ${dtypes.at(-1)!}`,
+  });
+}
+
 /** Makes a tensor of an operand; a number takes `dtype`, which it must fit exactly or round to. */
 export function toTensor(op: string, operand: Operand, dtype: DType): Tensor {
   if (operand instanceof Tensor) return operand;
+  if (typeof operand !== "number" && typeof operand !== "boolean") throw notATensor(op, operand);
   const value = Number(operand);
   if (!isFloat(dtype) && roundTo(dtype, value) !== value) {
     throw new DTypeError(op, `${value} is not a value of ${dtype}`, {
@@ -38,6 +58,7 @@ export const absolute = (x: Tensor): Tensor => primitive.max(x, primitive.neg(x)
 
 /** Refuses bool: truth values have logic, not arithmetic. */
 export function requireNumeric(op: string, x: Tensor): Tensor {
+  if (!(x instanceof Tensor)) throw notATensor(op, x);
   if (x.dtype !== "bool") return x;
   throw new DTypeError(op, "bool has no arithmetic", {
     received: "bool",
@@ -47,6 +68,7 @@ export function requireNumeric(op: string, x: Tensor): Tensor {
 
 /** Refuses anything but float32 and float64. */
 export function requireFloat(op: string, x: Tensor): Tensor {
+  if (!(x instanceof Tensor)) throw notATensor(op, x);
   if (isFloat(x.dtype)) return x;
   throw new DTypeError(op, `${x.dtype} is not a float dtype`, {
     expected: ["float32", "float64"],
@@ -58,6 +80,7 @@ export function requireFloat(op: string, x: Tensor): Tensor {
 /** Refuses two dtypes that differ. `name` is how the hint calls the second. */
 export function requireSameDType(op: string, a: Tensor, b: Tensor, name = "b"): void {
   if (a.dtype === b.dtype) return;
+  if (!(b instanceof Tensor)) throw notATensor(op, b);
   const toFirst = isFloat(a.dtype) || !isFloat(b.dtype);
   throw new DTypeError(op, `${a.dtype} and ${b.dtype} do not mix`, {
     expected: a.dtype,

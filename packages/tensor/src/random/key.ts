@@ -55,6 +55,9 @@ export const key = (seed: number | bigint): Key => fromHost(seedWords(seed), [2]
 
 /** Throws unless `key` is uint32 of shape [2]. */
 export function requireKey(op: string, key: Tensor): void {
+  if (typeof key === "number" || typeof key === "bigint") {
+    throw new DTypeError(op, `the key is the number ${String(key)}`, { expected: "a key", received: key, hint: `make one of it: key(${String(key)})` });
+  }
   if (key.dtype !== "uint32") {
     throw new DTypeError(op, `the key is ${key.dtype}`, { expected: "uint32", received: key.dtype, hint: "make one with key(seed)" });
   }

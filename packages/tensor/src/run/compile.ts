@@ -22,7 +22,7 @@ import type { Lowered } from "../lower/lower.ts";
 import { type TreeStructure, flattenTree, matchesStructure, unflattenTree } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
 import type { Device } from "./device.ts";
-import { bufferOf, evaluateOn, lowerFor } from "./evaluate.ts";
+import { bufferOf, differentDevices, evaluateOn, lowerFor } from "./evaluate.ts";
 import { DeviceStorage, HostStorage } from "./storage.ts";
 
 export interface CompileOptions {
@@ -120,6 +120,14 @@ function makeTrace(
   donate: ReadonlySet<number>,
   name: string,
 ): Trace {
+  for (const position of donate) {
+    if (position in args) continue;
+    throw new ValueError(name, `donate names argument ${position} and the call has ${args.length}`, {
+      expected: [0, args.length - 1],
+      received: position,
+      hint: "count arguments from 0",
+    });
+  }
   const flat = args.map((arg) => flattenTree(arg));
   const tensors = flat.flatMap(({ leaves }) => leaves);
   for (const tensor of tensors) if (tensor.spent) throw spentError(name, tensor);
@@ -135,6 +143,8 @@ function makeTrace(
     );
     const result = flattenTree(traced(() => f(...(traceArgs as never))));
     if (result.structure.root.kind === "static" && result.structure.root.value instanceof Promise) {
+      // What it awaits will fail too; this error says more.
+      result.structure.root.value.catch(() => undefined);
       throw new TransformError(name, "a compiled function cannot be asynchronous", {
         hint: "await values outside of the compiled function",
       });
@@ -240,7 +250,7 @@ function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
       return tensor;
     });
     if (trace.leaves.some((leaf) => leaf.donated)) {
-      const origin = captureOrigin();
+      const origin = recentOrigin(trace);
       leaves.forEach((tensor, i) => {
         if (trace.leaves[i]!.donated) spend(tensor, "was donated to an earlier call", origin);
       });
@@ -250,6 +260,24 @@ function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
     for (const buffer of transient) device.release(buffer);
   }
 }
+
+/** Milliseconds for which the place of a call stands for the calls after it. */
+const ORIGIN_LIFETIME = 10;
+
+/**
+ * The place of this call, for the error of whoever uses a donated tensor. Capturing a stack takes about 10 µs, as long
+ * as a whole step of a small model, so a loop that is faster than `ORIGIN_LIFETIME` does it only now and then.
+ */
+function recentOrigin(trace: Trace): Error {
+  const now = performance.now();
+  const known = origins.get(trace);
+  if (known && now - known.time < ORIGIN_LIFETIME) return known.origin;
+  const origin = captureOrigin();
+  origins.set(trace, { origin, time: now });
+  return origin;
+}
+
+const origins = new WeakMap<Trace, { readonly origin: Error; readonly time: number }>();
 
 /** A result that is an argument or a captured tensor shares its elements. */
 function attachInput(device: Device, source: Tensor, tensor: Tensor): void {
@@ -268,11 +296,7 @@ function makeReady(trace: Trace, leaves: readonly Tensor[], name: string): void 
       if (tensor.spent) throw spentError(name, tensor);
       if (!tensor.storage) (pending ??= []).push(tensor);
       else if (tensor.storage.device && tensor.storage.device !== trace.device) {
-        throw new ValueError(name, `an argument is on ${tensor.storage.device.name}`, {
-          expected: trace.device.name,
-          received: tensor.storage.device.name,
-          hint: "make all arguments on one device",
-        });
+        throw differentDevices(name, tensor.storage.device, trace.device);
       }
     }
   }

@@ -4,7 +4,7 @@
  */
 import { DeviceError, TransformError, ValueError } from "../core/errors.ts";
 import { type Body, type Params, type Primitive, topologicalOrder } from "../core/primitives.ts";
-import { type Tensor, deviceOf, forgetSources, isTracing, retain, spentError } from "../core/tensor.ts";
+import { type Tensor, type TensorDevice, deviceOf, forgetSources, isTracing, retain, spentError } from "../core/tensor.ts";
 import { type Lowered, lower } from "../lower/lower.ts";
 import { treeLeaves } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
@@ -94,6 +94,16 @@ function settle(
   }
 }
 
+/** The error for tensors of two devices in one computation; two of one kind have one name. */
+export function differentDevices(op: string, home: TensorDevice, device: TensorDevice): DeviceError {
+  const rest = home.name === device.name ? `another ${device.name}` : device.name;
+  return new DeviceError(op, `a tensor is on ${home.name}, the rest on ${rest}`, {
+    expected: device.name,
+    received: home.name,
+    hint: "make both on one device: tensor(await x.array()) after setDevice",
+  });
+}
+
 interface EvaluationRegion {
   readonly inputs: readonly Tensor[];
   /** The wanted tensors, then the flags of the checks. */
@@ -113,11 +123,7 @@ function regionOf(device: Device, order: readonly Tensor[], roots: readonly Tens
     if (node.op === "buffer" && !node.storage && node.spent) throw spentError("evaluate", node);
     const home = node.storage?.device;
     if (home && home !== device) {
-      throw new DeviceError("evaluate", `a tensor is on ${home.name}, the rest on ${device.name}`, {
-        expected: device.name,
-        received: home.name,
-        hint: "make both on one device",
-      });
+      throw differentDevices("evaluate", home, device);
     }
   }
   const checks = order.filter((node) => node.op === "check");

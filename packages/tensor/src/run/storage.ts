@@ -31,28 +31,40 @@ export interface BufferOwner extends TensorDevice {
   release(buffer: BackendBuffer): void;
 }
 
-/** Elements in device memory. */
-export class DeviceStorage implements Storage {
+/** Device memory that is given back once. */
+interface Lease {
   readonly device: BufferOwner;
   readonly buffer: BackendBuffer;
+  released: boolean;
+}
+
+/** Elements in device memory. */
+export class DeviceStorage implements Storage {
   /** The last run of a compiled function in which it was an argument; finds one that is passed twice. */
   lastRun = 0;
+  readonly #lease: Lease;
   #holders = 0;
 
   constructor(device: BufferOwner, buffer: BackendBuffer) {
-    this.device = device;
-    this.buffer = buffer;
+    this.#lease = { device, buffer, released: false };
+    forgotten.register(this, this.#lease);
+  }
+
+  get device(): BufferOwner {
+    return this.#lease.device;
+  }
+
+  get buffer(): BackendBuffer {
+    return this.#lease.buffer;
   }
 
   /** Gives the elements to one more tensor. */
   attach(tensor: Tensor): void {
     this.#holders++;
     tensor.storage = this;
-    forgotten.register(tensor, this, tensor);
   }
 
-  detach(tensor: Tensor): void {
-    forgotten.unregister(tensor);
+  detach(): void {
     this.drop();
   }
 
@@ -63,7 +75,7 @@ export class DeviceStorage implements Storage {
 
   /** One holder less. */
   drop(): void {
-    if (--this.#holders === 0) this.device.release(this.buffer);
+    if (--this.#holders === 0) release(this.#lease);
   }
 
   /** Whether exactly one tensor holds the elements, so that a donation may overwrite them. */
@@ -72,5 +84,15 @@ export class DeviceStorage implements Storage {
   }
 }
 
-/** The safety net: frees what was forgotten. It never runs inside a synchronous loop, so loops use `scope`. */
-const forgotten = new FinalizationRegistry<DeviceStorage>((storage) => storage.drop());
+function release(lease: Lease): void {
+  if (lease.released) return;
+  lease.released = true;
+  lease.device.release(lease.buffer);
+}
+
+/**
+ * The safety net: frees what was forgotten. It never runs inside a synchronous loop, so loops use `scope`. It watches
+ * storages, not tensors: a compiled step passes the same storages on to new tensors, and registering costs a
+ * microsecond.
+ */
+const forgotten = new FinalizationRegistry<Lease>(release);

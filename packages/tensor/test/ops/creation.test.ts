@@ -36,12 +36,12 @@ describe("tensor", () => {
 
   const loose = (data: unknown): NestedArray => data as NestedArray;
   test.each([
-    [() => t.tensor([[1, 2], [3]]), "tensor: row [1] has 1 elements where the first has 2; make all rows one length"],
-    [() => t.tensor([[[1], [2]], [[3], [4, 5]]]), "tensor: row [1, 1] has 2 elements where the first has 1; make all rows one length"],
-    [() => t.tensor([1, [2]]), "tensor: row [1] has 1 elements where the first has a number; make all rows one length"],
-    [() => t.tensor([[1], 2]), "tensor: row [1] is a number where the first has an array of 1; make all rows one length"],
+    [() => t.tensor([[1, 2], [3]]), "tensor: row [1] has length 1 where the first has 2; make all rows one length"],
+    [() => t.tensor([[[1], [2]], [[3], [4, 5]]]), "tensor: row [1, 1] has length 2 where the first has 1; make all rows one length"],
+    [() => t.tensor([1, [2]]), "tensor: row [1] is an array where the first is a number; make all rows one length"],
+    [() => t.tensor([[1], 2]), "tensor: row [1] is a number where the first is an array of 1; make all rows one length"],
     [() => t.tensor([1, true]), "tensor: numbers and booleans are mixed; give a dtype, or make them one kind"],
-    [() => t.tensor(loose([1, "2"])), "tensor: 2 at [1] is not a number; give numbers or booleans"],
+    [() => t.tensor(loose([1, "2"])), "tensor: \"2\" at [1] is not a number; give numbers or booleans"],
     [() => t.tensor(loose([null])), "tensor: null at [0] is not a number; give numbers or booleans"],
     [
       () => t.tensor([[1, 2], [3, 0.5]], { dtype: "int32" }),

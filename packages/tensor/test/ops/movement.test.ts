@@ -89,7 +89,7 @@ const matrix: Tensor = t.zeros([2, 3]);
 test.each([
   [() => t.reshape(matrix, [4]), "reshape: [2, 3] has 6 elements, [4] has 4; keep the number of elements"],
   [() => t.reshape(matrix, [-1, 4]), "reshape: [2, 3] has 6 elements, not a multiple of 4; choose lengths whose product divides 6"],
-  [() => t.reshape(matrix, [-1, -1]), "reshape: -1 in [-1] is not a length; use whole numbers from 0"],
+  [() => t.reshape(matrix, [-1, -1]), "reshape: [-1, -1] leaves more than one length open; give all lengths but one"],
   [() => t.transpose(t.zeros([3])), "transpose: [3] has no rows and columns; expandDims or reshape it to a matrix first"],
   [() => t.permute(matrix, [0, 0]), "permute: axes [0, 0] do not name each axis of shape [2, 3] once; list all 2 axes"],
   [() => t.squeeze(matrix, { axis: 1 }), "squeeze: axis 1 of [2, 3] has length 3; squeeze drops only axes of length 1"],
