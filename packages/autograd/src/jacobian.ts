@@ -9,7 +9,7 @@ import { type Batched, batch, full } from "./batching.ts";
 import { forward } from "./jvp.ts";
 import { type Tape, pull, push, record } from "./tape.ts";
 import { type AnyShape } from "./vmap.ts";
-import { grad } from "./vjp.ts";
+import { differentiate, grad } from "./vjp.ts";
 
 /**
  * The tree of a result, with a tree like the argument in place of each tensor: ∂(result leaf)/∂(argument leaf), of
@@ -122,25 +122,28 @@ export function jacfwd<A extends readonly unknown[], R, const N extends number =
   f: (...args: A) => R,
   options: ArgumentOption<N> = {},
 ): (...args: A) => Jacobian<R, A[N & keyof A]> {
-  return (...args) =>
-    jacobian("jacfwd", f as never, options.argument ?? 0, args, (tape, outputs, inputs) => {
-      const columns = new Map(
-        inputs.map((input) => {
-          const { hole, known, size } = basis(input);
-          const tangents = push(tape, new Map([[input, hole]]));
-          const reached = outputs.filter((output) => tangents.has(output));
-          const pushed = batch(reached.map((output) => tangents.get(output)!), known, size);
-          return [input, new Map(reached.map((output, k) => [output, full(pushed[k]!, size)]))];
-        }),
-      );
-      return (output, input) => {
-        const pushed = columns.get(input)!.get(output);
-        if (!pushed) return null;
-        const last = primitive.permute(pushed, [...axesOf(output.rank).map((axis) => axis + 1), 0]);
-        return primitive.reshape(last, [...output.shape, ...input.shape]);
-      };
-    }) as Jacobian<R, A[N & keyof A]>;
+  return (...args) => byColumns("jacfwd", f as never, options.argument ?? 0, args) as Jacobian<R, A[N & keyof A]>;
 }
+
+/** The Jacobian by forward mode. */
+const byColumns = (op: string, f: (...args: unknown[]) => unknown, position: number, given: readonly unknown[]): unknown =>
+  jacobian(op, f, position, given, (tape, outputs, inputs) => {
+    const columns = new Map(
+      inputs.map((input) => {
+        const { hole, known, size } = basis(input);
+        const tangents = push(tape, new Map([[input, hole]]));
+        const reached = outputs.filter((output) => tangents.has(output));
+        const pushed = batch(reached.map((output) => tangents.get(output)!), known, size);
+        return [input, new Map(reached.map((output, k) => [output, full(pushed[k]!, size)]))];
+      }),
+    );
+    return (output, input) => {
+      const pushed = columns.get(input)!.get(output);
+      if (!pushed) return null;
+      const last = primitive.permute(pushed, [...axesOf(output.rank).map((axis) => axis + 1), 0]);
+      return primitive.reshape(last, [...output.shape, ...input.shape]);
+    };
+  });
 
 /**
  * All second derivatives of a scalar function, forward over reverse: for a tensor argument [..x.shape, ..x.shape],
@@ -157,7 +160,8 @@ export function hessian<A extends readonly unknown[], R extends Tensor, const N 
   options: ArgumentOption<N> = {},
 ): (...args: A) => Jacobian<A[N & keyof A], A[N & keyof A]> {
   const argument = options.argument ?? 0;
-  return jacfwd(grad(f, { argument }), { argument }) as never;
+  const gradient = (...args: unknown[]): unknown => differentiate("hessian", f as never, { argument }, args).gradient;
+  return (...args) => byColumns("hessian", gradient, argument, args) as never;
 }
 
 /**

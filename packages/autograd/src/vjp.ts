@@ -114,7 +114,8 @@ export function grad(
   };
 }
 
-function differentiate(
+/** What `grad`, `valueAndGrad` and `hessian` have in common; `op` is who is asked, for errors. */
+export function differentiate(
   op: string,
   f: (...args: unknown[]) => unknown,
   { argument = 0, hasAux = false }: GradOptions,
