@@ -8,6 +8,7 @@ import {
   type NestedArray,
   ShapeError,
   type Shape,
+  Tensor,
   type TypedArray,
   ValueError,
 } from "@dormouse/tensor";
@@ -41,9 +42,11 @@ export function fieldOf(name: string, input: FieldInput, check: ValueCheck): Fie
       : (input as Extract<FieldInput, { data: unknown }>);
   const source = described.data as HostArray | readonly NestedArray[];
   if (!ArrayBuffer.isView(source) && !Array.isArray(source)) {
-    throw new ValueError("data", `field ${name} is not an array`, {
-      received: typeof source,
-      hint: "pass a typed array, nested arrays, or { data, shape }",
+    const isTensor = (input as unknown) instanceof Tensor;
+    throw new ValueError("data", `field ${name} is ${isTensor ? "a tensor" : "not an array"}`, {
+      expected: "an array",
+      received: input,
+      hint: isTensor ? "datasets live on the host: pass await x.array()" : "pass a typed array, nested arrays, or { data, shape }",
     });
   }
   const nested = ArrayBuffer.isView(source) ? null : flatten(name, source);
