@@ -7,7 +7,7 @@ import { valueAndGrad } from "@dormouse/autograd";
 import { type Source, loader } from "@dormouse/data";
 import type { Optimizer } from "@dormouse/optim";
 import {
-  type Key, type Tensor, ValueError, add, cast, compile, foldIn, isFinite, key, less, logicalAnd, logicalNot, mul,
+  type Key, ShapeError, type Tensor, ValueError, add, cast, compile, foldIn, isFinite, key, less, logicalAnd, logicalNot, mul,
   tensor, treeLeaves, where,
 } from "@dormouse/tensor";
 import { DivergedError } from "./errors.ts";
@@ -148,7 +148,9 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
     let reported = started;
     const first = current.step;
     const epochKey = foldIn(key(seed), epoch);
-    for (const { x, y } of batches.epoch(epoch, first)) {
+    for (const example of batches.epoch(epoch, first)) {
+      requireExample(example);
+      const { x, y } = example;
       const stepKey = foldIn(epochKey, current.step);
       const [next, state, totals] = step(current.model, current.state, current.totals, x, y, stepKey);
       current = { ...current, model: next, state, totals, step: current.step + 1 };
@@ -229,8 +231,38 @@ export async function predict<M extends object>(
   return { data, shape };
 }
 
-const defaultForward = <M>(model: M, x: Tensor, context: ForwardContext): Tensor | readonly [Tensor, M] =>
-  (model as unknown as WithForward).forward(x, context) as Tensor | readonly [Tensor, M];
+function defaultForward<M>(model: M, x: Tensor, context: ForwardContext): Tensor | readonly [Tensor, M] {
+  const { forward } = model as unknown as Partial<WithForward>;
+  if (typeof forward !== "function") {
+    throw new ValueError("fit", "the model has no method forward", {
+      expected: "model.forward(x, context)",
+      received: Object.keys(model as object),
+      hint: "add one, or pass { forward: (model, x) => … }",
+    });
+  }
+  return forward.call(model as unknown as WithForward, x, context) as Tensor | readonly [Tensor, M];
+}
+
+/** Refuses batches without inputs or targets. */
+function requireExample(batch: Partial<Example>): void {
+  const missing = (["x", "y"] as const).find((name) => batch[name] === undefined);
+  if (missing === undefined) return;
+  throw new ValueError("fit", `the dataset has the fields ${Object.keys(batch).join(", ")} and no ${missing}`, {
+    expected: ["x", "y"],
+    received: Object.keys(batch),
+    hint: "name the inputs x and the targets y",
+  });
+}
+
+/** Refuses a loss that has an element for every example. */
+function requireScalar(value: Tensor): void {
+  if (value.rank === 0) return;
+  throw new ShapeError("fit", `the loss has shape [${value.shape.join(", ")}]`, {
+    expected: [],
+    received: value.shape,
+    hint: "reduce it to a scalar with mean or sum",
+  });
+}
 
 const outputsOf = <M>(result: Tensor | readonly [Tensor, M]): Tensor => (isPair(result) ? result[0] : result);
 const isPair = <M>(result: Tensor | readonly [Tensor, M]): result is readonly [Tensor, M] => Array.isArray(result);
@@ -281,12 +313,14 @@ async function readTotals(totals: Totals, epoch: number): Promise<Scores> {
 function trainingStep<M extends object>(forward: Forward<M>, { loss, optimizer, metrics = {} }: FitOptions<M>) {
   return compile(
     (model: M, state: unknown, totals: Totals, x: Tensor, y: Tensor, key: Key) => {
-      const objective = (m: M) => {
+      const lossOf = (m: M) => {
         const result = forward(m, x, { key });
         const outputs = outputsOf(result);
-        return [loss(outputs, y), { outputs, next: isPair(result) ? result[1] : m }] as const;
+        const objective = loss(outputs, y);
+        requireScalar(objective);
+        return [objective, { outputs, next: isPair(result) ? result[1] : m }] as const;
       };
-      const [value, gradient, { outputs, next }] = valueAndGrad(objective, { hasAux: true })(model);
+      const [value, gradient, { outputs, next }] = valueAndGrad(lossOf, { hasAux: true })(model);
       const [updated, nextState] = optimizer.update(gradient, state as never, next);
       const scores = { loss: value, ...scoresOf(metrics, outputs, y) };
       return [updated, nextState as unknown, addScores(totals, scores, x.shape[0]!)] as const;
@@ -313,7 +347,9 @@ function scoring<M extends object>(
   );
   return async (model, source) => {
     let totals = emptyTotals(metrics);
-    for (const { x, y } of loader(source, { batch })) {
+    for (const example of loader(source, { batch })) {
+      requireExample(example);
+      const { x, y } = example;
       totals = step(totals, model, x, y);
       await breathe();
     }
