@@ -1,90 +1,11 @@
-/**
- * The command `npm run conformance`: reads options, sets a device, runs the suite and prints. One line for each
- * failure, one for each group with skipped ops, and the counts last. Exits with 1 where a case fails, with 2 where the
- * command cannot run.
- */
-import { writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { cpu } from "@dormouse/backend-cpu";
-import { reference } from "@dormouse/backend-cpu/reference";
-import { setDevice } from "@dormouse/tensor";
-import type { Device } from "@dormouse/tensor/graph";
-import { readCases } from "./case.ts";
-import { type FloatType, messageOf } from "./checks.ts";
-import { runSuite } from "./suite.ts";
-
-const USAGE = `npm run -s conformance -- [options]
-
-  --backend NAME   reference, cpu or webgpu (default cpu)
-  --cases DIR      folder of cases (default: the ones that come with the repository)
-  --group NAME     only this group
-  --dtype NAME     only float64 or float32
-  --data DIR       folder of data sets; without it, cases that need one are skipped
-  --json FILE      also write the results to a file
-`;
-
-const backends: Readonly<Record<string, () => Promise<Device>>> = { reference, cpu };
-
-/** Something the user can put right: printed without a stack. */
-class UsageError extends Error {}
-
-function deviceNamed(name: string): Promise<Device> {
-  const make = backends[name];
-  if (make) return make();
-  if (name === "webgpu") throw new UsageError("the package @dormouse/backend-webgpu is not installed; use cpu or reference");
-  throw new UsageError(`there is no backend '${name}'; use ${Object.keys(backends).join(", ")} or webgpu`);
-}
-
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      backend: { type: "string", default: "cpu" },
-      cases: { type: "string", default: fileURLToPath(new URL("../cases", import.meta.url)) },
-      group: { type: "string" },
-      dtype: { type: "string" },
-      data: { type: "string" },
-      json: { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  if (values.dtype && values.dtype !== "float64" && values.dtype !== "float32") {
-    throw new UsageError(`--dtype is '${values.dtype}'; use float64 or float32`);
-  }
-  const files = readCases(values.cases);
-  const groups = files.map(({ group }) => group);
-  if (values.group && !groups.includes(values.group)) {
-    throw new UsageError(`there is no group '${values.group}' in ${values.cases}; use one of ${groups.join(", ")}`);
-  }
-  const device = await deviceNamed(values.backend);
-  setDevice(device);
-  const report = await runSuite(files, {
-    group: values.group,
-    dtype: values.dtype as FloatType | undefined,
-    data: values.data,
-    onFailure: ({ case: id, dtype, message }) => process.stdout.write(`${id}: ${dtype} ${message}\n`),
-  });
-  for (const [group, ops] of Object.entries(report.unknown)) {
-    process.stdout.write(`skipped in ${group}: ${ops.join(", ")}\n`);
-  }
-  const { passed, failed, skipped } = report;
-  if (values.json) {
-    const { groups: byGroup, failures } = report;
-    writeFileSync(values.json, `${JSON.stringify({ passed, failed, skipped, groups: byGroup, failures }, null, 2)}\n`);
-  }
-  process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
-  await device[Symbol.asyncDispose]();
-  return failed > 0 ? 1 : 0;
-}
+/** The executable: exits with 1 where a case fails, with 2 where the command cannot run. */
+import { messageOf } from "./checks.ts";
+import { UsageError, runCommand } from "./command.ts";
 
 try {
-  process.exitCode = await main();
+  process.exitCode = await runCommand(process.argv.slice(2), (text) => void process.stdout.write(text));
 } catch (error) {
-  const expected = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
-  process.stderr.write(`conformance: ${expected ? messageOf(error) : ((error as Error).stack ?? messageOf(error))}\n`);
+  const isExpected = error instanceof UsageError || String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS");
+  process.stderr.write(`conformance: ${isExpected ? messageOf(error) : ((error as Error).stack ?? messageOf(error))}\n`);
   process.exitCode = 2;
 }
