@@ -11,6 +11,7 @@ import { type OracleCase, expectTensor, fixture, toTensor } from "./expect.ts";
 
 type Named = Record<string, Tensor>;
 /** Any attribute of any fixture; a fixture has those that its function takes. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each function knows its own
 type Attributes = Readonly<Record<string, any>>;
 
 /** The functions of the fixtures; attributes have PyTorch's names. */

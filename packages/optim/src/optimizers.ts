@@ -1,5 +1,5 @@
 /**
- * The optimizers that have names: each a chain of at most five links, with PyTorch's defaults. They differ in one link
+ * The optimizers that have names: each a short chain, with PyTorch's defaults. They differ in one link
  * only; read `rules.ts` for the formulas, and put your own chain together where none of these fits.
  */
 import { type DecayOptions, addDecayedWeights, negate, scaleByLearningRate } from "./links.ts";
