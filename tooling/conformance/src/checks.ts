@@ -116,6 +116,16 @@ export class Checks {
     else if (wrong) this.fail(wrong);
   }
 
+  /** A number should lie in an interval, ends included. */
+  within(what: string, got: number, low: number, high: number): void {
+    if (!(got >= low && got <= high)) this.fail(`${what}: expected ${low === high ? low : `${low}..${high}`}, got ${got}`);
+  }
+
+  /** A number should be `middle`, give or take `slack`. */
+  around(what: string, got: number, middle: number, slack: number): void {
+    this.within(what, got, middle - slack, middle + slack);
+  }
+
   /** Computes everything and returns what is wrong. */
   async settle(): Promise<readonly string[]> {
     try {

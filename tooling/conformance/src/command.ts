@@ -12,6 +12,7 @@ import { setDevice } from "@dormouse/tensor";
 import type { Device } from "@dormouse/tensor/graph";
 import { readCases } from "./case.ts";
 import type { FloatType } from "./checks.ts";
+import { readInterop } from "./interop.ts";
 import { runSuite } from "./suite.ts";
 
 const USAGE = `npm run -s conformance -- [options]
@@ -57,7 +58,7 @@ export async function runCommand(parameters: readonly string[], print: (text: st
   if (values.dtype && values.dtype !== "float64" && values.dtype !== "float32") {
     throw new UsageError(`--dtype is '${values.dtype}'; use float64 or float32`);
   }
-  const files = readCases(values.cases);
+  const files = [...readCases(values.cases), ...readInterop(values.cases)];
   const groups = files.map(({ group }) => group);
   if (values.group && !groups.includes(values.group)) {
     throw new UsageError(`there is no group '${values.group}' in ${values.cases}; use one of ${groups.join(", ")}`);

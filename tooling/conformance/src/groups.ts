@@ -6,10 +6,12 @@ import { allowances } from "./allowances.ts";
 import type { Case, CaseFile, OpCase } from "./case.ts";
 import type { FloatType } from "./checks.ts";
 import { checkHigherOrder } from "./higher-order.ts";
+import { type InteropCase, checkInterop } from "./interop.ts";
 import { checkOp } from "./op-case.ts";
 import { type ClipCase, checkClip } from "./optimizers/clip.ts";
 import { type OptimizerCase, type OptimizerFile, checkOptimizer } from "./optimizers/trajectory.ts";
 import { type ScheduleCase, checkSchedule } from "./optimizers/schedule.ts";
+import { type RandomCase, checkRandom } from "./random.ts";
 import type { Table } from "./table.ts";
 import { activations } from "./tables/activations.ts";
 import { binary, unary } from "./tables/elementwise.ts";
@@ -21,6 +23,7 @@ import { normalizations } from "./tables/normalization.ts";
 import { normalizedExponentials, reduce, special } from "./tables/reduce.ts";
 import { ordering } from "./tables/sort.ts";
 import { convolutions, poolings } from "./tables/windows.ts";
+import { type TrainingCase, type TrainingFile, checkTraining } from "./training.ts";
 
 /** What a checker may need beside the case. */
 export interface Surroundings {
@@ -59,5 +62,9 @@ export const checkers: Readonly<Record<string, Checker>> = {
   optimisers: (each, dtype, { file }) => checkOptimizer(each as OptimizerCase, dtype, file as OptimizerFile),
   "grad-clip": (each, dtype) => checkClip(each as ClipCase, dtype),
   schedules: (each) => checkSchedule(each as ScheduleCase),
+  "train-digits": (each, dtype, { file, data }) =>
+    checkTraining(each as unknown as TrainingCase, dtype, file as TrainingFile, data),
+  "init-rng": (each, dtype) => checkRandom(each as unknown as RandomCase, dtype),
+  interop: (each) => checkInterop(each as InteropCase),
   "higher-order": (each, dtype) => checkHigherOrder(each as Parameters<typeof checkHigherOrder>[0], dtype),
 };

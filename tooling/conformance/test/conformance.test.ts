@@ -14,16 +14,20 @@ import type { Device } from "@dormouse/tensor/graph";
 import { type ArraySpec, type CaseFile, type OpCase, FORMAT, readCases } from "../src/case.ts";
 import { runCommand } from "../src/command.ts";
 import { compareArray, worstMismatch } from "../src/compare.ts";
+import { readInterop } from "../src/interop.ts";
 import { runSuite } from "../src/suite.ts";
 
 const folder = fileURLToPath(new URL("../cases", import.meta.url));
-const files = readCases(folder);
+const files = [...readCases(folder), ...readInterop(folder)];
 const groups = files.map(({ group }) => group);
 
 /** What no package offers, or what needs a folder of data sets. Anything else that is skipped fails the test. */
 const skipped: Readonly<Record<string, readonly string[]>> = {
   "ops-linalg": ["inverse", "solve", "det", "slogdet", "cholesky"],
   optimisers: ["lbfgs"],
+  "train-digits": [
+    "mlp_relu_sgd", "mlp_tanh_adam", "mlp_gelu_adamw_cosine", "mlp_batchnorm_sgd", "cnn_adam", "softmax_regression_sgd",
+  ],
 };
 
 for (const [name, make] of [["reference", reference], ["cpu", cpu]] as const) {
