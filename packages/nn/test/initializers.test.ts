@@ -1,12 +1,12 @@
 /** Initializers: scales against PyTorch's formulas, moments of samples, orthogonality, and that depth keeps variance. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { reference } from "@dormouse/backend-cpu/reference";
+import { cpu } from "@dormouse/backend-cpu";
 import { type Tensor, key, matmul, normal, relu, setDevice, split, transpose } from "@dormouse/tensor";
 import { Linear, type Nonlinearity, initializers } from "../src/index.ts";
 import { fixture } from "./expect.ts";
 
 beforeAll(async () => {
-  setDevice(await reference());
+  setDevice(await cpu({ threads: 1 }));
 });
 
 interface GainCase {
