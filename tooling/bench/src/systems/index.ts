@@ -1,0 +1,15 @@
+/** Loads a system by name, and nothing of the others: what a process imports counts in its cold start. */
+import type { System, SystemName, SystemOptions } from "./system.ts";
+
+export async function loadSystem(name: SystemName, options: SystemOptions): Promise<System> {
+  switch (name) {
+    case "dormouse": {
+      const [{ dormouse }, { cpu }] = await Promise.all([import("./dormouse.ts"), import("@dormouse/backend-cpu")]);
+      return dormouse(await cpu(options), options.threads);
+    }
+    case "jax-js":
+      return (await import("./jax.ts")).jax(options);
+    case "tfjs-wasm":
+      return (await import("./tfjs.ts")).tfjs();
+  }
+}

@@ -1,0 +1,37 @@
+/** What a library must be able to do to be measured; `index.ts` loads one by name. */
+import type { Work } from "../works/work.ts";
+
+export const systemNames = ["dormouse", "jax-js", "tfjs-wasm"] as const;
+export type SystemName = (typeof systemNames)[number];
+export const peerNames = ["jax-js", "tfjs-wasm"] as const satisfies readonly SystemName[];
+
+export interface SystemOptions {
+  /** Threads to compute with; a system that has only one uses one. */
+  readonly threads: number;
+}
+
+/** A work, ready to run: data is in place, functions are made. */
+export interface Prepared {
+  /**
+   * Results to compare with those of other systems: the output of one run, or the losses of the first steps. Called
+   * once, before `run`.
+   */
+  check(): Promise<readonly ArrayLike<number>[]>;
+  /** One run, or one step further. May leave work queued. */
+  run(): void | Promise<void>;
+  /** Waits for what is queued. */
+  settle(): Promise<void>;
+  dispose(): void;
+}
+
+export interface System {
+  readonly name: SystemName;
+  readonly version: string;
+  /** How many threads really compute. */
+  readonly threads: number;
+  /** Throws where the system cannot do the work. */
+  prepare(work: Work): Promise<Prepared>;
+}
+
+/** Losses that are compared before a training step is timed. */
+export const checkedSteps = 3;

@@ -1,0 +1,100 @@
+/**
+ * What a work is: a computation described as data, once, which every system carries out in its own words. Owns the
+ * units and the way from milliseconds to them; it runs nothing.
+ */
+
+/** The suites, in the order in which they run. */
+export const suites = ["gemm", "elementwise", "reduce", "train", "cnn", "attention", "cold"] as const;
+export type Suite = (typeof suites)[number];
+
+export type Activation = "gelu" | "tanh" | "exp" | "sigmoid";
+export type RowFunction =
+  | "sum axis 0" | "sum axis 1" | "argmax" | "variance" | "softmax" | "logsumexp" | "layer norm";
+
+/** C = op(A)·op(B), m×k by k×n; a transposed operand is stored the other way round. */
+export interface Gemm {
+  readonly kind: "gemm";
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly transA: boolean;
+  readonly transB: boolean;
+}
+
+/** A function of `length` floats; `gelu` is that of a·x + b, in its tanh form. */
+export interface Elementwise {
+  readonly kind: "elementwise";
+  readonly activation: Activation;
+  readonly length: number;
+}
+
+/** A function of the rows (or columns) of a matrix. */
+export interface Rows {
+  readonly kind: "rows";
+  readonly name: RowFunction;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** One step of a multilayer perceptron with relu: forward, softmax cross-entropy, backward, Adam. */
+export interface Mlp {
+  readonly kind: "mlp";
+  readonly dims: readonly number[];
+  readonly batch: number;
+}
+
+/** conv3×3, relu, pool, conv3×3, relu, pool, linear, on images of one channel; a training step ends with Adam. */
+export interface Cnn {
+  readonly kind: "cnn";
+  readonly mode: "inference" | "training";
+  readonly batch: number;
+  /** Height and width, divisible by 4. */
+  readonly side: number;
+  readonly channels: readonly [number, number];
+  readonly classes: number;
+}
+
+/** A transformer block, forward and backward: the gradient of a mean of squares by input and parameters. */
+export interface Attention {
+  readonly kind: "attention";
+  readonly batch: number;
+  readonly sequence: number;
+  readonly width: number;
+  readonly heads: number;
+}
+
+export type Task = Gemm | Elementwise | Rows | Mlp | Cnn | Attention;
+
+export type Unit = "GFLOP/s" | "ns/element" | "ms" | "steps/s" | "runs/s" | "MiB";
+
+/** One line of a suite. */
+export interface Work {
+  readonly suite: Suite;
+  readonly name: string;
+  readonly task: Task;
+  readonly unit: Unit;
+  /** Floating-point operations or elements of one run: what the unit counts. 1 where it counts runs. */
+  readonly amount: number;
+  /** Largest difference between two systems, relative to the largest value of each result. */
+  readonly tolerance: number;
+}
+
+/** A median time as a number of the unit. `MiB` is no time. */
+export function inUnit(milliseconds: number, { unit, amount }: Pick<Work, "unit" | "amount">): number {
+  switch (unit) {
+    case "GFLOP/s":
+      return amount / milliseconds / 1e6;
+    case "ns/element":
+      return (milliseconds * 1e6) / amount;
+    case "steps/s":
+    case "runs/s":
+      return 1000 / milliseconds;
+    case "ms":
+      return milliseconds;
+    case "MiB":
+      throw new Error(`inUnit: ${milliseconds} ms is not a number of MiB`);
+  }
+}
+
+/** True where a larger number is the better one. */
+export const moreIsBetter = (unit: Unit): boolean => unit === "GFLOP/s" || unit === "steps/s" || unit === "runs/s";

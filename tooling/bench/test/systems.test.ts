@@ -1,0 +1,57 @@
+/** Every system gets the same numbers on small works of every kind, so that a benchmark compares like with like. */
+import { reference } from "@dormouse/backend-cpu/reference";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Fingerprint, disagreement, fingerprint } from "../src/statistics.ts";
+import { dormouse } from "../src/systems/dormouse.ts";
+import { loadSystem } from "../src/systems/index.ts";
+import type { System } from "../src/systems/system.ts";
+import type { Task, Work } from "../src/works/work.ts";
+
+const cnn = { kind: "cnn", batch: 3, side: 8, channels: [2, 3], classes: 4 } as const;
+const tasks: readonly (readonly [string, Task])[] = [
+  ...[[false, false], [true, false], [false, true]].map(
+    ([transA, transB]) =>
+      [`gemm ${transA}, ${transB}`, { kind: "gemm", m: 5, n: 7, k: 3, transA: transA!, transB: transB! }] as const,
+  ),
+  ...(["gelu", "tanh", "exp", "sigmoid"] as const).map(
+    (activation) => [activation, { kind: "elementwise", activation, length: 37 }] as const,
+  ),
+  ...(["sum axis 0", "sum axis 1", "argmax", "variance", "softmax", "logsumexp", "layer norm"] as const).map(
+    (name) => [name, { kind: "rows", name, rows: 5, columns: 11 }] as const,
+  ),
+  ["mlp", { kind: "mlp", dims: [3, 8, 5, 4], batch: 6 }],
+  ["cnn inference", { ...cnn, mode: "inference" }],
+  ["cnn training", { ...cnn, mode: "training" }],
+  ["attention", { kind: "attention", batch: 2, sequence: 3, width: 8, heads: 2 }],
+];
+const workOf = (name: string, task: Task): Work => ({
+  suite: "gemm", name, task, unit: "ms", amount: 1, tolerance: 1e-4,
+});
+
+async function results(system: System, work: Work): Promise<Fingerprint[]> {
+  const prepared = await system.prepare(work);
+  const values = (await prepared.check()).map(fingerprint);
+  await prepared.run();
+  await prepared.settle();
+  prepared.dispose();
+  return values;
+}
+
+let ours: System;
+const peers = new Map<string, System>();
+beforeAll(async () => {
+  ours = dormouse(await reference(), 1);
+  for (const name of ["jax-js", "tfjs-wasm"] as const) peers.set(name, await loadSystem(name, { threads: 1 }));
+});
+
+describe.each(["jax-js", "tfjs-wasm"])("%s computes the same as Dormouse", (name) => {
+  it.each(tasks)("%s", async (title, task) => {
+    const work = workOf(title, task);
+    const own = await results(ours, work);
+    if (name === "tfjs-wasm" && title === "cnn training") {
+      await expect(results(peers.get(name)!, work)).rejects.toThrow("Conv2DBackpropFilter");
+      return;
+    }
+    expect(disagreement(own, await results(peers.get(name)!, work), work.tolerance)).toBeNull();
+  });
+});
