@@ -39,10 +39,21 @@ export async function format(
   return `${lead}${body}, ${dtype} [${shape.join(", ")}])`;
 }
 
-/** Prints values to the console: a tensor as `format` does, anything else as it is. */
+/**
+ * Prints values to the console: a tensor as `format` does, an object with a `toString` of its own (the summary of a
+ * model, say) as that says, anything else as it is.
+ */
 export async function print(value: unknown, options: FormatOptions = {}): Promise<void> {
+  const text = value instanceof Tensor ? await format(value, options) : hasText(value) ? String(value) : value;
   // eslint-disable-next-line no-console -- the console is where it prints
-  console.log(value instanceof Tensor ? await format(value, options) : value);
+  console.log(text);
+}
+
+/** True for instances whose class says how they read. */
+function hasText(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof Error) return false;
+  return value.toString !== Object.prototype.toString;
 }
 
 /** Positions of an axis that are shown; -1 stands for the gap. */
