@@ -15,6 +15,7 @@ import type {
   RoutineKernel,
   ScatterKernel,
   Slot,
+  StoreStage,
 } from "@dormouse/tensor/graph";
 import { Device, bytesOf, dtypes, isFloat, roundTo, sizeOf, viewOf } from "@dormouse/tensor/graph";
 import { DeviceError, type DType, type TypedArray } from "@dormouse/tensor";
@@ -208,12 +209,15 @@ function runLoop(kernel: LoopKernel, views: readonly TypedArray[]): void {
   const forEachInner = (visit: () => void): void =>
     forEachIndex(index, kernel.outer.length, kernel.inner, visit);
   const stages = kernel.stages.map((stage, number): (() => void) => {
-    const body = compileScalar(stage.body, environment);
     if (stage.kind === "store") {
-      const at = compileAffine(stage.at, environment);
-      const store = (): void => put(views[stage.arg]!, at(), body());
+      const before = kernel.stages[number - 1];
+      // Neighbors of one level belong to the first of them.
+      if (before?.kind === "store" && before.level === stage.level) return () => undefined;
+      const end = kernel.stages.findIndex((next, i) => i > number && !(next.kind === "store" && next.level === stage.level));
+      const store = storeTogether(kernel.stages.slice(number, end < 0 ? undefined : end) as StoreStage[], views, environment);
       return stage.level === "outer" ? store : () => forEachInner(store);
     }
+    const body = compileScalar(stage.body, environment);
     switch (stage.combine) {
       case "sum": {
         const add = adderOf(stage.dtype);
@@ -248,6 +252,20 @@ function runLoop(kernel: LoopKernel, views: readonly TypedArray[]): void {
     }
   });
   forEachIndex(index, 0, kernel.outer, () => stages.forEach((stage) => stage()));
+}
+
+/** Every body before the first store: outputs may share memory with inputs, which the bodies of other outputs read. */
+function storeTogether(stages: readonly StoreStage[], views: readonly TypedArray[], environment: Environment): () => void {
+  const stores = stages.map(({ arg, at, body }) => ({
+    view: views[arg]!,
+    at: compileAffine(at, environment),
+    body: compileScalar(body, environment),
+  }));
+  const values = new Float64Array(stores.length);
+  return () => {
+    stores.forEach(({ body }, i) => (values[i] = body()));
+    stores.forEach(({ view, at }, i) => put(view, at(), values[i]!));
+  };
 }
 
 function runContract(kernel: ContractKernel, views: readonly TypedArray[]): void {
