@@ -4,7 +4,7 @@
  * the arguments). A value that cannot be read in place asks for a buffer by `NeedsBuffer`.
  */
 import { type DType, roundTo } from "../core/dtype.ts";
-import { type Shape, stridesOf } from "../core/shape.ts";
+import { type Shape, sizeOf, stridesOf } from "../core/shape.ts";
 import { type Operation, type Value, is } from "./value.ts";
 import type { Affine, Condition, Indirect, Scalar, ScalarOp } from "./program.ts";
 import { combine, constantIndex, rangeOf, reshapeIndices } from "./views.ts";
@@ -102,6 +102,8 @@ export class Tracer {
     shape: Shape,
     indirect: readonly Indirect[] = [],
   ): Scalar {
+    // No kernel writes an empty buffer, and around one (a pad, a sum over no elements) no element of it is read.
+    if (sizeOf(value.shape) === 0) return this.constant(0, value.dtype);
     return {
       op: "load",
       dtype: value.dtype,
