@@ -1,5 +1,5 @@
 /** Every system gets the same numbers on small works of every kind, so that a benchmark compares like with like. */
-import { reference } from "@dormouse/backend-cpu/reference";
+import { cpu } from "@dormouse/backend-cpu";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Fingerprint, disagreement, fingerprint } from "../src/statistics.ts";
 import { dormouse } from "../src/systems/dormouse.ts";
@@ -40,7 +40,7 @@ async function results(system: System, work: Work): Promise<Fingerprint[]> {
 let ours: System;
 const peers = new Map<string, System>();
 beforeAll(async () => {
-  ours = dormouse(await reference(), 1);
+  ours = dormouse(await cpu({ threads: 1 }), 1);
   for (const name of ["jax-js", "tfjs-wasm"] as const) peers.set(name, await loadSystem(name, { threads: 1 }));
 });
 

@@ -226,8 +226,12 @@ class Preparation {
         Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr,
       ];
       const rested = norm(x.ref, gain1, shift1);
-      const split = (h: Arr, weight: Arr): Arr => np.matmul(h, weight).reshape([batch, sequence, heads, width / heads]);
-      const mixed = nn.dotProductAttention(split(rested.ref, query), split(rested.ref, key), split(rested, value));
+      const split = (h: Arr, weight: Arr): Arr =>
+        np.matmul(h, weight).reshape([batch, sequence, heads, width / heads]).transpose([0, 2, 1, 3]);
+      // Not `nn.dotProductAttention`: its einsum needs iterator helpers, which Node 20 lacks.
+      const keys = split(rested.ref, key).transpose([0, 1, 3, 2]);
+      const scores = np.matmul(split(rested.ref, query), keys).mul(1 / Math.sqrt(width / heads));
+      const mixed = np.matmul(nn.softmax(scores, -1), split(rested, value)).transpose([0, 2, 1, 3]);
       const attended = x.add(np.matmul(mixed.reshape([batch, sequence, width]), output));
       const hidden = this.#gelu(np.matmul(norm(attended.ref, gain2, shift2), widen).add(widenBias));
       return np.square(attended.add(np.matmul(hidden, narrow).add(narrowBias))).mean();
