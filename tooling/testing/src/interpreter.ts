@@ -276,7 +276,7 @@ const definitions: { readonly [P in Primitive]: Definition<P> } = {
     const { shape } = node.sources[0]!;
     const lead = shape.length - 2 * node.params.size.length;
     const target = (index: number[]) => windowed(index, lead, node.params);
-    return gatherInto(node, 0, { shape, elements: x! }, target, (total, element) => total + element);
+    return gatherInto(node, 0, { shape, elements: x! }, target, (total, element) => wrap(node.dtype, total + element));
   },
 
   reduce(node, [x]) {
@@ -319,10 +319,10 @@ const definitions: { readonly [P in Primitive]: Definition<P> } = {
     const multiply = isFloat(node.dtype) ? (x: number, y: number) => x * y : Math.imul;
     return build(node, (index) => {
       const [batch, m, n] = [index.slice(0, -2), index.at(-2)!, index.at(-1)!];
+      const row = at([...batch, m, 0], leftStrides);
+      const column = at([...batch, 0, n], rightStrides);
       let total = 0;
-      for (let k = 0; k < left.at(-1)!; k++) {
-        total += multiply(a![at([...batch, m, k], leftStrides)]!, b![at([...batch, k, n], rightStrides)]!);
-      }
+      for (let k = 0; k < left.at(-1)!; k++) total += multiply(a![row + k]!, b![column + k * right.at(-1)!]!);
       return wrap(node.dtype, total);
     });
   },
