@@ -86,7 +86,7 @@ function checked(op: string, labels: Tensor, classes: number, ignoreIndex: numbe
 }
 
 /**
- * The first bad row and its label in one int32, or −1: row · span + (label + span/2), where span = ⌊2³¹ / rows⌋. A label
+ * The first bad row and its label in one int32, or −1: row · span + (label + span/2), where span = ⌊(2³¹ − 1) / rows⌋. A label
  * beyond ± span/2 is named by that bound.
  */
 function firstBad(
@@ -95,7 +95,7 @@ function firstBad(
   ignoreIndex: number | undefined,
 ): { at: Tensor; decode: (code: number) => { row: number; label: number; text: string } } {
   const count = index.size;
-  const span = Math.floor(2 ** 31 / count);
+  const span = Math.floor((2 ** 31 - 1) / count);
   const half = Math.floor(span / 2);
   const flat = reshape(index, [count]);
   const outside = logicalOr(less(flat, 0), greaterEqual(flat, classes));

@@ -20,3 +20,12 @@ export {
   classwiseCalibrationError, expectedCalibrationError, kolmogorovSmirnovError, maximumCalibrationError, reliability,
 } from "./calibration.ts";
 export { RunningAccuracy, RunningMean } from "./streaming.ts";
+export {
+  type HistogramBinning, type IsotonicOptions, type IsotonicRegression, type PlattOptions, type PlattScaling,
+  type TemperatureScaling, histogramBinning, isotonicRegression, plattScaling, temperatureScaling,
+} from "./recalibration.ts";
+export {
+  type ConformalQuantiles, type ConformalRegression, type ConformalRegressionOptions, type ConformalScore, type Interval,
+  type RandomOptions, type SplitConformal, type SplitConformalOptions, conformalQuantiles, conformalRegression, decide,
+  splitConformal,
+} from "./conformal.ts";
