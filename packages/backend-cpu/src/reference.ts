@@ -255,7 +255,7 @@ function runLoop(kernel: LoopKernel, views: readonly TypedArray[]): void {
 }
 
 /** Every body before the first store: outputs may share memory with inputs, which the bodies of other outputs read. */
-function storeTogether(stages: readonly StoreStage[], views: readonly TypedArray[], environment: Environment): () => void {
+function storeTogether(stages: readonly Omit<StoreStage, "kind" | "level">[], views: readonly TypedArray[], environment: Environment): () => void {
   const stores = stages.map(({ arg, at, body }) => ({
     view: views[arg]!,
     at: compileAffine(at, environment),
@@ -276,17 +276,13 @@ function runContract(kernel: ContractKernel, views: readonly TypedArray[]): void
   const rhs = compileScalar(kernel.rhs, environment);
   const add = adderOf(dtype);
   const multiply = isFloat(dtype) ? (x: number, y: number) => x * y : Math.imul;
-  const stores = kernel.stores.map(({ arg, at, body }) => ({
-    view: views[arg]!,
-    at: compileAffine(at, environment),
-    body: compileScalar(body, environment),
-  }));
+  const store = storeTogether(kernel.stores, views, environment);
   const outer = [...batch, ...m, ...n];
   forEachIndex(index, 0, outer, () => {
     let sum = 0;
     forEachIndex(index, outer.length, k, () => (sum = add(sum, multiply(lhs(), rhs()))));
     results[0] = roundTo(dtype, sum);
-    for (const { view, at, body } of stores) put(view, at(), body());
+    store();
   });
 }
 
