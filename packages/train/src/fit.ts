@@ -147,12 +147,13 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
     const started = performance.now();
     let reported = started;
     const first = current.step;
-    const epochKey = foldIn(key(seed), epoch);
+    const runKey = key(seed);
+    const epochKey = foldIn(runKey, epoch);
     for (const example of batches.epoch(epoch, first)) {
       requireExample(example);
       const { x, y } = example;
-      const stepKey = foldIn(epochKey, current.step);
-      const [next, state, totals] = step(current.model, current.state, current.totals, x, y, stepKey);
+      const [next, state, totals] = step(current.model, current.state, current.totals, x, y, epochKey);
+      release(x, y);
       current = { ...current, model: next, state, totals, step: current.step + 1 };
       if (signal?.aborted) break;
       await breathe();
@@ -171,11 +172,13 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
       };
       for (const callback of callbacks) await callback.step?.(report);
     }
+    release(epochKey, runKey);
     const train = await readTotals(current.totals, epoch);
     if (signal?.aborted) {
       reason = "aborted";
       break;
     }
+    release(...treeLeaves(current.totals));
     const validation = data.validation ? await score(current.model, data.validation) : null;
     const report: EpochReport = { epoch, train, validation, seconds: (performance.now() - started) / 1000 };
     current = { ...current, history: [...current.history, report], step: 0, totals: nothing() };
@@ -219,7 +222,7 @@ export async function predict<M extends object>(
     const y = outputs(model, x);
     parts.push(await y.data());
     shape = [source.length, ...y.shape.slice(1)];
-    y.dispose();
+    release(x, y);
     await breathe();
   }
   const data = new Float64Array(parts.reduce((length, part) => length + part.length, 0));
@@ -309,10 +312,14 @@ async function readTotals(totals: Totals, epoch: number): Promise<Scores> {
   return scores;
 }
 
+/** Gives memory back at once instead of when the garbage collector comes by. */
+const release = (...tensors: readonly Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
+
 /** Forward, loss, gradient, update and scores of one batch as one program. */
 function trainingStep<M extends object>(forward: Forward<M>, { loss, optimizer, metrics = {} }: FitOptions<M>) {
   return compile(
-    (model: M, state: unknown, totals: Totals, x: Tensor, y: Tensor, key: Key) => {
+    (model: M, state: unknown, totals: Totals, x: Tensor, y: Tensor, epochKey: Key) => {
+      const key = foldIn(epochKey, totals.steps);
       const lossOf = (m: M) => {
         const result = forward(m, x, { key });
         const outputs = outputsOf(result);
@@ -351,9 +358,12 @@ function scoring<M extends object>(
       requireExample(example);
       const { x, y } = example;
       totals = step(totals, model, x, y);
+      release(x, y);
       await breathe();
     }
     // An infinite validation loss is a result, not a failure of training.
-    return readTotals({ ...totals, bad: tensor(-1, { dtype: "int32" }) }, 0);
+    const scores = await readTotals({ ...totals, bad: tensor(-1, { dtype: "int32" }) }, 0);
+    release(...treeLeaves(totals));
+    return scores;
   };
 }
