@@ -1,6 +1,7 @@
 /** Random graphs: lowered programs on the reference backend against a naive interpreter of the graph itself. */
-import { createReferenceBackend } from "@dormouse/backend-cpu/reference";
+import { createReferenceBackend, reference } from "@dormouse/backend-cpu/reference";
 import { differenceOf, forRandomGraphs, graphCount, interpret, randomGraph, runGraph } from "@dormouse/testing";
+import { type Tensor, compile, div, setDevice, sum, tensor } from "@dormouse/tensor";
 import { HostStorage, primitive } from "@dormouse/tensor/graph";
 import { expect, test } from "vitest";
 
@@ -44,4 +45,14 @@ test("a value without elements takes no kernel, and what is built around it read
     const [got] = await runGraph(createReferenceBackend(), graph, { fuse });
     expect(got!.map((values) => [...values])).toEqual([[7, 7, 7], [0, 0], [0, 0, 0, 0]]);
   }
+});
+
+test("a result does not take over a donated argument that a sum beside it still reads", async () => {
+  setDevice(await reference());
+  const f = compile((x: Tensor) => {
+    const scaled = div(x, 2);
+    return [scaled, sum(scaled)] as const;
+  }, { donate: [0] });
+  const [scaled, total] = f(tensor([2, 4, 6]));
+  expect([await scaled.array(), await total.item()]).toEqual([[1, 2, 3], 6]);
 });

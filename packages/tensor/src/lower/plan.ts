@@ -4,8 +4,8 @@
  */
 import { bytesOf } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
-import { type ContractDraft, type Draft, type LoopDraft, bodiesOf, readsOf, scalarsOf, writesOf } from "./draft.ts";
-import type { Affine, StoreStage } from "./program.ts";
+import { type ContractDraft, type Draft, type LoopDraft, readsOf, scalarsOf, writesOf } from "./draft.ts";
+import type { Affine, Scalar, StoreStage } from "./program.ts";
 import { type Value, is } from "./value.ts";
 
 /** Alignment of temporaries: what WebGPU asks of a storage-buffer offset, and more than a cache line. */
@@ -109,11 +109,19 @@ function readsInPlace(draft: Draft, input: number, output: number): boolean {
   const passes = passesOf(draft);
   const pass = passes.find((stores) => stores.some((store) => store.arg === output))!;
   const { at } = pass.find((store) => store.arg === output)!;
-  const bodies = new Set(pass.map((store) => store.body));
-  return bodiesOf(draft).every((body) => {
-    const loads = scalarsOf([body]).filter((scalar) => scalar.op === "load" && scalar.arg === input);
-    return loads.every((load) => bodies.has(body) && load.op === "load" && !load.indirect && !load.valid && sameAddress(load.at, at));
-  });
+  const loads = (bodies: readonly Scalar[]) =>
+    scalarsOf(bodies).filter((scalar) => scalar.op === "load" && scalar.arg === input);
+  // By stage and not by body: a sum over what the pass stores has the body of the store, and reads it later.
+  const elsewhere =
+    draft.kind === "contract"
+      ? [draft.lhs, draft.rhs]
+      : draft.stages.filter((stage) => !pass.includes(stage as AnyStore)).map((stage) => stage.body);
+  return (
+    loads(elsewhere).length === 0 &&
+    loads(pass.map((store) => store.body)).every(
+      (load) => load.op === "load" && !load.indirect && !load.valid && sameAddress(load.at, at),
+    )
+  );
 }
 
 type AnyStore = Pick<StoreStage, "arg" | "at" | "body">;
