@@ -48,8 +48,8 @@ export function merge(drafts: readonly Draft[], options: MergeOptions): Draft[] 
       const joined = attempt(entries, at, options);
       if (!joined) continue;
       entries = dropUnread(joined, options.outputs);
-      // The joined draft may now fit what follows it or what came before.
-      at = -1;
+      // The joined draft may fit another one before it; those behind it are still to come.
+      at = Math.max(-1, Math.min(joined.at, entries.length) - 2);
     }
   }
   return entries.map((entry) => entry.draft);
@@ -69,8 +69,14 @@ function reduceNothing(draft: LoopDraft): LoopDraft {
   return { ...draft, stages };
 }
 
+/** Entries after a join, and where the joined one is. */
+interface Joined {
+  readonly entries: Entry[];
+  readonly at: number;
+}
+
 /** Joins the draft at `at` with the producer of something it reads. */
-function joinProducer(entries: readonly Entry[], at: number, options: MergeOptions): Entry[] | null {
+function joinProducer(entries: readonly Entry[], at: number, options: MergeOptions): Joined | null {
   const consumer = entries[at]!;
   if (consumer.draft.kind !== "loop") return null;
   for (let before = at - 1; before >= 0; before--) {
@@ -86,7 +92,7 @@ function joinProducer(entries: readonly Entry[], at: number, options: MergeOptio
 }
 
 /** Joins the draft at `at` with an earlier independent one of the same loops that reads the same large value. */
-function joinNeighbor(entries: readonly Entry[], at: number, options: MergeOptions): Entry[] | null {
+function joinNeighbor(entries: readonly Entry[], at: number, options: MergeOptions): Joined | null {
   const { draft: second, reads } = entries[at]!;
   if (second.kind !== "loop") return null;
   for (let before = at - 1; before >= 0; before--) {
@@ -127,7 +133,7 @@ function hasPathBetween(entries: readonly Entry[], first: number, second: number
 }
 
 /** Puts `draft` in the place of two drafts; what depends on the first moves behind it. */
-function replacePair(entries: readonly Entry[], first: number, second: number, draft: Draft): Entry[] {
+function replacePair(entries: readonly Entry[], first: number, second: number, draft: Draft): Joined {
   const tainted = new Set(entries[first]!.writes);
   const ahead: Entry[] = [];
   const behind: Entry[] = [];
@@ -136,25 +142,21 @@ function replacePair(entries: readonly Entry[], first: number, second: number, d
     if (depends) for (const value of entry.writes) tainted.add(value);
     (depends ? behind : ahead).push(entry);
   }
-  return [...entries.slice(0, first), ...ahead, entryOf(draft), ...behind, ...entries.slice(second + 1)];
+  const before = [...entries.slice(0, first), ...ahead];
+  return { entries: [...before, entryOf(draft), ...behind, ...entries.slice(second + 1)], at: before.length };
 }
 
-/** Removes stores that nobody reads, and drafts without stores. */
-function dropUnread(entries: readonly Entry[], outputs: ReadonlySet<number>): Entry[] {
-  const isRead = (value: number) => outputs.has(value) || entries.some((entry) => entry.reads.has(value));
-  return entries.flatMap((entry) => {
-    const { draft, writes } = entry;
-    if ([...writes].every(isRead)) return [entry];
-    if (draft.kind === "loop") {
-      const stages = draft.stages.filter((stage) => stage.kind !== "store" || isRead(stage.arg));
-      return stages.some((stage) => stage.kind === "store") ? [entryOf(renumber(draft, stages))] : [];
-    }
-    if (draft.kind === "contract") {
-      const stores = draft.stores.filter((store) => isRead(store.arg));
-      return stores.length > 0 ? [entryOf({ ...draft, stores })] : [];
-    }
-    return [];
-  });
+/** Removes the stores of the joined draft that nobody reads any more. */
+function dropUnread({ entries, at }: Joined, outputs: ReadonlySet<number>): Entry[] {
+  const { draft, writes } = entries[at]!;
+  const unread = new Set([...writes].filter((value) => !outputs.has(value) && !entries.some(({ reads }) => reads.has(value))));
+  if (unread.size === 0) return entries;
+  if (draft.kind === "loop") {
+    const stages = draft.stages.filter((stage) => stage.kind !== "store" || !unread.has(stage.arg));
+    return entries.with(at, entryOf(renumber(draft, stages)));
+  }
+  if (draft.kind !== "contract") return entries;
+  return entries.with(at, entryOf({ ...draft, stores: draft.stores.filter((store) => !unread.has(store.arg)) }));
 }
 
 /** The draft with some stages gone; `result` references follow. */

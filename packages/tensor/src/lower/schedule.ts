@@ -7,6 +7,7 @@ import type { Draft } from "./draft.ts";
 import { orderOf } from "./ir.ts";
 import { type Operation, type Value, is } from "./value.ts";
 import type { Affine, Stage } from "./program.ts";
+import { axisRoutine, matrixRoutine } from "./routine.ts";
 import { NeedsBuffer, Tracer, isElementwise, isMovement } from "./trace.ts";
 import { Nest, SplitAxis, combine, constantIndex } from "./views.ts";
 
@@ -25,7 +26,7 @@ const flops: Partial<Record<Operation, number>> = {
 const WORTH_STORING = 4;
 /** An expression at least this costly is stored rather than computed again for every broadcast copy. */
 const WORTH_STORING_BROADCAST = 4;
-/** Inlining stops at this many operations per element, so that no kernel grows without bound. */
+/** Inlining stops at this many different operations per element, so that no kernel grows without bound. */
 const LARGEST_BODY = 400;
 
 const isAnchor = (value: Value): boolean =>
@@ -67,7 +68,7 @@ function chooseStored(order: readonly Value[], wanted: Set<Value>, fuse: boolean
   const consumers = new Map<Value, Value[]>(order.map((value) => [value, []]));
   for (const value of order) for (const source of value.sources) consumers.get(source)!.push(value);
   const cost = new Map<Value, number>();
-  const weight = new Map<Value, number>();
+  const bodies = new Map<Value, ReadonlySet<number>>();
   for (const value of order) {
     if (isAnchor(value) || (!fuse && isElementwise(value))) wanted.add(value);
     for (const source of value.sources.map((operand) => underViews(value, operand))) {
@@ -76,8 +77,9 @@ function chooseStored(order: readonly Value[], wanted: Set<Value>, fuse: boolean
     const inlined = value.sources.filter((source) => source.op !== "input" && !wanted.has(source));
     const own = isElementwise(value) ? (flops[value.op] ?? 1) : value.op === "random" || value.op === "gather" ? flops[value.op]! : 0;
     cost.set(value, own + sum(inlined.map((source) => cost.get(source)!)));
-    weight.set(value, 1 + sum(inlined.map((source) => weight.get(source)!)));
-    if (weight.get(value)! > LARGEST_BODY && isElementwise(value)) wanted.add(value);
+    const body = bodyOf(value, inlined, bodies);
+    bodies.set(value, body);
+    if (body.size > LARGEST_BODY && isElementwise(value)) wanted.add(value);
   }
   // Backwards: where does an unstored value end up being computed?
   const sinks = new Map<Value, Set<Value>>();
@@ -96,6 +98,19 @@ function chooseStored(order: readonly Value[], wanted: Set<Value>, fuse: boolean
     if (ends.size > 1 && cost.get(value)! >= WORTH_STORING) wanted.add(value);
     if (copied && cost.get(value)! >= WORTH_STORING_BROADCAST) wanted.add(value);
   }
+}
+
+/**
+ * The scalar operations that computing one element of `value` takes, as hashes: an operation met twice at one index is
+ * one, but each view reads at an index of its own.
+ */
+function bodyOf(value: Value, inlined: readonly Value[], bodies: ReadonlyMap<Value, ReadonlySet<number>>): Set<number> {
+  const body = new Set([value.id]);
+  const tag = isMovement(value) ? value.id + 1 : 0;
+  for (const source of inlined) {
+    for (const operation of bodies.get(source)!) body.add(tag === 0 ? operation : Math.imul(operation ^ tag, 0x9e3779b1) | 0);
+  }
+  return body;
 }
 
 /** What a product reads behind the views of its operand: the views stay views, only the arithmetic is stored. */
@@ -367,42 +382,4 @@ function interiorPadding(value: Value<"pad">, isStored: IsStored): Draft[] {
       ),
     ),
   ];
-}
-
-/** The ids of the sources of a routine, which reads them from buffers. */
-const storedSources = (value: Value, isStored: IsStored): number[] =>
-  value.sources.map((source) => {
-    if (!isStored(source)) throw new NeedsBuffer(source);
-    return source.id;
-  });
-
-function axisRoutine(value: Value<"cumsum"> | Value<"argsort">, axis: number, reverse: boolean, isStored: IsStored): Draft {
-  const { shape } = value.sources[0]!;
-  return {
-    kind: "routine",
-    name: value.op,
-    outer: sizeOf(shape.slice(0, axis)),
-    length: shape[axis]!,
-    inner: sizeOf(shape.slice(axis + 1)),
-    reverse,
-    inputs: storedSources(value, isStored),
-    output: value.id,
-  };
-}
-
-/** Factorizations and triangular solves: one problem for each index of the leading axes. */
-function matrixRoutine(value: Value<"factor"> | Value<"triangularSolve">, isStored: IsStored): Draft {
-  const { shape } = value.sources.at(-1)!;
-  const [rows, columns] = shape.slice(-2) as [number, number];
-  const common = {
-    kind: "routine",
-    batch: sizeOf(shape.slice(0, -2)),
-    rows,
-    columns,
-    inputs: storedSources(value, isStored),
-    output: value.id,
-  } as const;
-  return is(value, "factor")
-    ? { ...common, name: value.params.name }
-    : { ...common, name: value.op, ...value.params };
 }
