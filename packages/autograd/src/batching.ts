@@ -179,6 +179,9 @@ export const batching: { readonly [P in Primitive]: BatchRule<P> } = {
     return primitive.reshape(flat, [size, ...y.shape]);
   },
 
+  factor: (y, { full }) => primitive.factor(full(0), y.params.name),
+  triangularSolve: (y, { full }) => primitive.triangularSolve(full(0), full(1), y.params.lower, y.params.unit),
+
   identity: (y, { full }) => primitive.identity(full(0), y.params.tag),
   call: (y, { sources, batched, size }) => {
     const { body, rule } = y.params;

@@ -17,6 +17,7 @@ import {
   otherAxes,
   primitive,
 } from "@dormouse/tensor/graph";
+import { factorMap, swapLast, triangle } from "./factorization.ts";
 import { inline } from "./inline.ts";
 import { lazy, remember } from "./lazy.ts";
 
@@ -62,11 +63,6 @@ function slopedBy(divisor: Tensor, t: Tensor): Tensor {
 const flat = (y: Tensor): LinearMaps => y.sources.map(() => null);
 const one = (y: Tensor): Tensor => y.sources[0]!;
 const two = (y: Tensor): readonly [Tensor, Tensor] => [y.sources[0]!, y.sources[1]!];
-
-const swapLast = (x: Tensor): Tensor => {
-  const axes = [...x.shape.keys()];
-  return primitive.permute(x, [...axes.slice(0, -2), x.rank - 1, x.rank - 2]);
-};
 
 /** The transpose of `slice`: puts `ct` back where its elements came from, zero elsewhere. */
 function unslice(ct: Tensor, source: Shape, start: Shape, step: Shape): Tensor {
@@ -358,6 +354,23 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
         },
       ),
       null,
+    ];
+  },
+
+  factor: (y, walks) => [factorMap(y, walks)],
+  // a·dx = db − da·x, where only the triangle of da counts.
+  triangularSolve: (y) => {
+    const { lower, unit } = y.params;
+    const a = one(y);
+    const solve = (right: Tensor): Tensor => primitive.triangularSolve(a, right, lower, unit);
+    const solveTransposed = remember((ct: Tensor) => primitive.triangularSolve(swapLast(a), ct, !lower, unit));
+    const side = (t: Tensor): Tensor => triangle(t, lower ? "lower" : "upper", unit ? "strict" : "whole");
+    return [
+      linear(
+        (t) => neg(solve(primitive.dot(side(t), y))),
+        (ct) => neg(side(primitive.dot(solveTransposed(ct), swapLast(y)))),
+      ),
+      linear(solve, solveTransposed),
     ];
   },
 

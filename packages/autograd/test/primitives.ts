@@ -59,6 +59,20 @@ const one = (name: string, input: Input | readonly Input[], build: Case["build"]
   smooth,
 });
 
+/** `x` with `values` (repeated if need be) added to the diagonal of each matrix, so that it can be factored. */
+function plusDiagonal(x: Tensor, values: readonly number[]): Tensor {
+  const [m, n] = x.shape.slice(-2) as [number, number];
+  return Array.from({ length: n }, (_, i) => i).reduce((sum, i) => {
+    const one = primitive.constant(values[i % values.length]!, [1, 1], x.dtype);
+    const matrix = primitive.pad(one, [i, i], [m - 1 - i, n - 1 - i], [0, 0]);
+    return primitive.add(sum, primitive.broadcast(matrix, x.shape, [x.rank - 2, x.rank - 1]));
+  }, x);
+}
+
+/** 2 on the other diagonal: elimination has to swap rows. */
+const offDiagonal = (n: number): Tensor =>
+  primitive.slice(plusDiagonal(primitive.constant(0, [n, n], "float64"), [2, 3, 4]), [n - 1, 0], [-1, 1], [n, n]);
+
 /** The body x·sin(y), for calls. */
 function body(shape: Shape): Body {
   const inputs = [primitive.placeholder(shape, "float64"), primitive.placeholder(shape, "float64")] as const;
@@ -167,6 +181,28 @@ export const cases: { readonly [P in Primitive]: readonly Case[] } = {
     one("repeated rows", [float([5, 2]), int([5], 0, 3)], (u, i) => primitive.scatterAdd(u, i, 4)),
     one("rows outside", [float([2, 4]), int([2, 4], -3, 6)], (u, i) => primitive.scatterAdd(u, i, 3)),
   ],
+
+  factor: [
+    one("cholesky", float([3, 3], -1, 1), (x) => primitive.factor(plusDiagonal(x, [4]), "cholesky")),
+    one("lu", float([2, 3, 3]), (x) => primitive.factor(plusDiagonal(x, [5]), "lu")),
+    one("lu with pivots", float([4, 4], -0.4, 0.4), (x) => primitive.factor(primitive.add(x, offDiagonal(4)), "lu")),
+    one("qr", float([3, 3]), (x) => primitive.factor(plusDiagonal(x, [6]), "qr")),
+    one("qr of a tall matrix", float([2, 5, 2]), (x) => primitive.factor(plusDiagonal(x, [6]), "qr")),
+    one("eigh", float([4, 4], -0.5, 0.5), (x) => primitive.factor(plusDiagonal(x, [1, 3, 5, 8]), "eigh")),
+    one("svd", float([3, 3], -0.5, 0.5), (x) => primitive.factor(plusDiagonal(x, [2, 4, 7]), "svd")),
+    one("svd of a tall matrix", float([2, 5, 3], -0.5, 0.5), (x) => primitive.factor(plusDiagonal(x, [2, 4, 7]), "svd")),
+    one("one element", float([1, 1], 1, 2), (x) => primitive.factor(x, "svd")),
+    one("empty", float([2, 0, 0]), (x) => primitive.factor(x, "eigh")),
+  ],
+  triangularSolve: [true, false].flatMap((lower) =>
+    [true, false].map((unit) =>
+      one(
+        `${lower ? "lower" : "upper"}${unit ? ", unit diagonal" : ""}`,
+        [float([2, 3, 3], 0.5, 2), float([2, 3, 4])],
+        (a, b) => primitive.triangularSolve(a, b, lower, unit),
+      ),
+    ),
+  ),
 
   identity: [
     one("tracer", float([3]), (x) => primitive.identity(x, "tracer")),

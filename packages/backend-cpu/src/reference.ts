@@ -5,6 +5,7 @@
  * arithmetic with the WebAssembly backend.
  */
 import type {
+  AxisRoutine,
   Backend,
   BackendBuffer,
   ContractKernel,
@@ -12,13 +13,13 @@ import type {
   Kernel,
   LoopKernel,
   Program,
-  RoutineKernel,
   ScatterKernel,
   Slot,
   StoreStage,
 } from "@dormouse/tensor/graph";
 import { Device, bytesOf, dtypes, isFloat, roundTo, sizeOf, viewOf } from "@dormouse/tensor/graph";
 import { DeviceError, type DType, type TypedArray } from "@dormouse/tensor";
+import { runMatrixRoutine } from "./reference-matrix.ts";
 import {
   type Environment,
   compileAffine,
@@ -153,7 +154,7 @@ function runKernel(kernel: Kernel, views: readonly TypedArray[]): void {
     case "scatter":
       return runScatter(kernel, views);
     case "routine":
-      return runRoutine(kernel, views);
+      return "outer" in kernel ? runAlongAxis(kernel, views) : runMatrixRoutine(kernel, views);
   }
 }
 
@@ -312,7 +313,7 @@ function runScatter(kernel: ScatterKernel, views: readonly TypedArray[]): void {
   sums.forEach((sum, address) => (target[address] = roundTo(dtype, sum)));
 }
 
-function runRoutine(kernel: RoutineKernel, views: readonly TypedArray[]): void {
+function runAlongAxis(kernel: AxisRoutine, views: readonly TypedArray[]): void {
   const { outer, length, inner, reverse } = kernel;
   const [source, target] = views as readonly [TypedArray, TypedArray];
   for (let row = 0; row < outer; row++) {

@@ -1,6 +1,7 @@
 /**
  * The graph, for sibling packages: backends, transforms and tools. Applications do not need this entry.
  */
+export * from "./core/factorization.ts";
 export * from "./core/primitives.ts";
 export * from "./core/shape.ts";
 export * from "./lower/program.ts";
@@ -21,4 +22,5 @@ export {
 export { Device, type DeviceStatistics } from "./run/device.ts";
 export { DeviceStorage, HostStorage } from "./run/storage.ts";
 export { kernelKey } from "./lower/finish.ts";
+export { partsOf } from "./linalg/parts.ts";
 export { lower } from "./lower/lower.ts";

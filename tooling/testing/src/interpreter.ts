@@ -14,6 +14,7 @@ import {
   stridesOf,
   topologicalOrder,
 } from "@dormouse/tensor/graph";
+import { factorizations } from "./factorizations.ts";
 
 /** The elements of a tensor in row-major order, whatever its dtype. */
 export type Elements = Float64Array;
@@ -342,6 +343,33 @@ const definitions: { readonly [P in Primitive]: Definition<P> } = {
     return gatherInto(node, 0, { shape, elements: updates! }, target, (total, element) =>
       wrap(node.dtype, total + element),
     );
+  },
+
+  factor(node, [x]) {
+    const [m, n] = node.sources[0]!.shape.slice(-2) as [number, number];
+    const length = node.shape.at(-1)!;
+    const result = new Float64Array(sizeOf(node.shape));
+    for (let at = 0; at * length < result.length; at++) {
+      const rows = Array.from({ length: m }, (_, i) => [...x!.subarray((at * m + i) * n, (at * m + i + 1) * n)]);
+      result.set(factorizations[node.params.name](rows, n), at * length);
+    }
+    return result;
+  },
+  triangularSolve(node, [a, b]) {
+    const [n, k] = node.shape.slice(-2) as [number, number];
+    const { lower, unit } = node.params;
+    const x = Float64Array.from(b!);
+    for (let at = 0; at < x.length / (n * k); at++) {
+      for (let step = 0; step < n; step++) {
+        const i = lower ? step : n - 1 - step;
+        for (let c = 0; c < k; c++) {
+          let rest = x[(at * n + i) * k + c]!;
+          for (let j = lower ? 0 : i + 1; j < (lower ? i : n); j++) rest -= a![(at * n + i) * n + j]! * x[(at * n + j) * k + c]!;
+          x[(at * n + i) * k + c] = unit ? rest : rest / a![(at * n + i) * n + i]!;
+        }
+      }
+    }
+    return x;
   },
 
   identity: copy,

@@ -3,7 +3,7 @@
  * table that the driver calls through, and estimates what a kernel costs. Owns table slots; knows nothing about
  * programs, buffers or how threads wait.
  */
-import type { ContractKernel, Kernel, LoopKernel, RoutineKernel, Scalar, ScatterKernel } from "@dormouse/tensor/graph";
+import type { AxisRoutine, ContractKernel, Kernel, LoopKernel, RoutineKernel, Scalar, ScatterKernel } from "@dormouse/tensor/graph";
 import { bytesOf, kernelKey, sizeOf } from "@dormouse/tensor/graph";
 import { scalarOrder } from "../scalar-order.ts";
 import type { WorkerUpdate } from "../worker.ts";
@@ -160,8 +160,16 @@ export function estimateNanoseconds(kernel: Kernel): number {
     case "scatter":
       return sizeOf(kernel.axes) * (gatherCost + scalarCost([kernel.body]));
     case "routine": {
+      if (!("outer" in kernel)) return matrixNanoseconds(kernel);
       const elements = kernel.outer * kernel.length * kernel.inner;
       return elements * (kernel.name === "argsort" ? 5 * Math.log2(kernel.length + 2) : 1);
     }
   }
+}
+
+/** About 2 operations in a nanosecond; Jacobi's methods take about 8 sweeps. */
+function matrixNanoseconds({ name, batch, rows, columns }: Exclude<RoutineKernel, AxisRoutine>): number {
+  const operations = { triangularSolve: 1, cholesky: 1 / 3, lu: 2 / 3, qr: 4, eigh: 50, svd: 50 }[name];
+  const steps = name === "triangularSolve" ? rows : columns;
+  return (batch * rows * columns * (20 + operations * steps)) / 2;
 }

@@ -1,14 +1,15 @@
 /**
- * Code for routines: cumulative sums, and stable sorting by merging. Rows are independent and shared among the threads;
- * one row is the work of one thread.
+ * Code for routines along an axis: cumulative sums, and stable sorting by merging. Rows are independent and shared among
+ * the threads; one row is the work of one thread. Routines on matrices are in matrices.ts.
  */
 import { bytesOf, isFloat } from "@dormouse/tensor/graph";
 import type { DType } from "@dormouse/tensor";
-import type { RoutineKernel, Scalar } from "@dormouse/tensor/graph";
+import type { AxisRoutine, RoutineKernel, Scalar } from "@dormouse/tensor/graph";
 import { f32, f64, i32, i64, select } from "./encoder.ts";
 import type { Local } from "./encoder.ts";
 import { kernelExport, kernelParameters } from "./generator.ts";
 import type { GeneratedKernel, GeneratorOptions } from "./generator.ts";
+import { generateMatrixRoutine } from "./matrices.ts";
 import type { FunctionBuilder, ModuleBuilder, ParameterLocals } from "./module.ts";
 import { Nest, integer } from "./nest.ts";
 import type { Integer } from "./nest.ts";
@@ -19,6 +20,7 @@ type Parameters = ParameterLocals<typeof kernelParameters>;
 
 /** Writes a routine kernel into `module`. */
 export function generateRoutine(module: ModuleBuilder, kernel: RoutineKernel, options: GeneratorOptions): GeneratedKernel {
+  if (!("outer" in kernel)) return generateMatrixRoutine(module, kernel);
   const empty = kernel.outer * kernel.length * kernel.inner === 0;
   const sort = kernel.name === "argsort";
   module.function({ name: kernelExport, parameters: kernelParameters, export: true }, (f, parameters) => {
@@ -43,7 +45,7 @@ function share(count: number, { threadIndex, threadCount }: Parameters): [from: 
 }
 
 /** Lanes lie along the inner axis. float32 is added up in float64, so that a long sum does not drift. */
-function cumulativeSum(nest: Nest, { args, outer, length, inner, reverse }: RoutineKernel, parameters: Parameters): void {
+function cumulativeSum(nest: Nest, { args, outer, length, inner, reverse }: AxisRoutine, parameters: Parameters): void {
   const [from, to] = [args[0]!.dtype, args[1]!.dtype];
   const step = reverse ? -inner : inner;
   const at = { offset: reverse ? (length - 1) * inner : 0, strides: [length * inner, step, 1] };
@@ -80,7 +82,7 @@ function cumulativeSum(nest: Nest, { args, outer, length, inner, reverse }: Rout
 const recordBytes = (dtype: DType): 8 | 16 => (dtype === "float64" ? 16 : 8);
 
 /** Bottom-up merging of runs in two buffers of records. */
-function argsort(f: FunctionBuilder, kernel: RoutineKernel, parameters: Parameters): void {
+function argsort(f: FunctionBuilder, kernel: AxisRoutine, parameters: Parameters): void {
   const { args, outer, length, inner, reverse } = kernel;
   const { dtype } = args[0]!;
   const record = recordBytes(dtype);

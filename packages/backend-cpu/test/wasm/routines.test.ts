@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { allocate, dtypes } from "@dormouse/tensor/graph";
 import type { DType } from "@dormouse/tensor";
-import type { RoutineKernel } from "@dormouse/tensor/graph";
+import type { AxisRoutine } from "@dormouse/tensor/graph";
 import { generateRoutine } from "../../src/wasm/routines.ts";
 import { check, read, runGenerated, sample, write } from "./kernel-support.ts";
 
 const shapes = [[1, 1, 1], [1, 5, 1], [3, 8, 1], [2, 17, 1], [2, 7, 3], [1, 9, 4], [3, 6, 13], [1, 5, 67], [0, 3, 2], [2, 0, 3], [2, 3, 0], [1, 300, 2]] as const;
 
-function routine(name: RoutineKernel["name"], from: DType, to: DType, [outer, length, inner]: readonly [number, number, number], reverse: boolean): RoutineKernel {
+function routine(name: AxisRoutine["name"], from: DType, to: DType, [outer, length, inner]: readonly [number, number, number], reverse: boolean): AxisRoutine {
   const size = outer * length * inner;
   return { kind: "routine", name, args: [read(from, size), write(to, size)], outer, length, inner, reverse };
 }

@@ -6,6 +6,7 @@
 import { type DType, isFloat } from "./dtype.ts";
 import { DTypeError, ShapeError } from "./errors.ts";
 import { type Shape, otherAxes, sameShape, showShape, sizeOf } from "./shape.ts";
+import { type Factorization, factorLength } from "./factorization.ts";
 import { Tensor } from "./tensor.ts";
 
 type None = Readonly<Record<never, never>>;
@@ -102,7 +103,7 @@ export interface Params {
   gather: None;
   /** Sums rows of (updates, index) into a zero tensor with `rows` rows; an index outside is dropped. */
   scatterAdd: { readonly rows: number };
-  // dense matrices [..batch, rows, columns]; the parts of a factorization lie one after the other (`factorParts`)
+  // dense matrices [..batch, rows, columns]; the parts of a factorization lie one after the other (factorization.ts)
   /** A factorization of every matrix of a float tensor: [..batch, length of all parts]. */
   factor: { readonly name: Factorization };
   /** x of a·x = b, for a triangular a [..batch, n, n] (the other triangle is not read) and b [..batch, n, k]. */
@@ -124,46 +125,6 @@ export interface Params {
   };
   /** Second source is an int32 scalar: if it is not negative when the graph runs, `fail` makes the error. */
   check: { readonly fail: (at: number) => Error };
-}
-
-/**
- * Factorizations of a matrix a [m, n], and the parts each consists of:
- *
- * - `cholesky` l [n, n]: l·lᵀ = (a + aᵀ)/2, lower; NaN from the row on where that is not positive definite
- * - `lu` lu [n, n], rows [n]: a[rows] = l·u, by partial pivoting; l (unit diagonal, not stored) below u
- * - `qr` q [m, n], r [n, n], m ≥ n: a = q·r, the diagonal of r not negative
- * - `eigh` w [n], v [n, n]: (a + aᵀ)/2 = v·diag(w)·vᵀ, ascending
- * - `svd` u [m, n], s [n], v [n, n], m ≥ n: a = u·diag(s)·vᵀ, descending
- */
-export type Factorization = "cholesky" | "lu" | "qr" | "eigh" | "svd";
-
-/** Shapes of the parts of a factorization of an [m, n] matrix, in the order in which they are stored. */
-export function factorParts(name: Factorization, m: number, n: number): Shape[] {
-  switch (name) {
-    case "cholesky":
-      return [[n, n]];
-    case "lu":
-      return [[n, n], [n]];
-    case "qr":
-      return [[m, n], [n, n]];
-    case "eigh":
-      return [[n], [n, n]];
-    case "svd":
-      return [[m, n], [n], [n, n]];
-  }
-}
-
-/** The parts of a factorization as tensors [..batch, ..part]. */
-export function partsOf(factored: Tensor, name: Factorization, m: number, n: number): Tensor[] {
-  const batch = factored.shape.slice(0, -1);
-  const zeros = batch.map(() => 0);
-  let start = 0;
-  return factorParts(name, m, n).map((part) => {
-    const length = sizeOf(part);
-    const flat = primitive.slice(factored, [...zeros, start], [...zeros.map(() => 1), 1], [...batch, length]);
-    start += length;
-    return primitive.reshape(flat, [...batch, ...part]);
-  });
 }
 
 /** Name of a primitive. */
@@ -387,8 +348,7 @@ export const primitive = {
         hint: isTall ? "transpose it first" : "give square matrices",
       });
     }
-    const length = factorParts(name, m, n).reduce((sum, part) => sum + sizeOf(part), 0);
-    return node("factor", [x], [...x.shape.slice(0, -2), length], x.dtype, { name });
+    return node("factor", [x], [...x.shape.slice(0, -2), factorLength(name, m, n)], x.dtype, { name });
   },
   triangularSolve(a: Tensor, b: Tensor, lower: boolean, unit = false): Tensor {
     if (a.dtype !== b.dtype) checkPair("triangularSolve", a, b);

@@ -3,7 +3,7 @@
  * four kinds over buffers; fusion, views, memory and order are already decided. No backend sees a graph.
  */
 import type { DType } from "../core/dtype.ts";
-import type { Factorization } from "../core/primitives.ts";
+import type { Factorization } from "../core/factorization.ts";
 
 /** Operations a backend's code generator must spell out, by number of operands. */
 export type ScalarUnary =

@@ -3,8 +3,7 @@
  * it holds what was written for it. A failure is a bug in `lower`, and the message says where.
  */
 import { bytesOf } from "../core/dtype.ts";
-import { factorParts } from "../core/primitives.ts";
-import { sizeOf } from "../core/shape.ts";
+import { factorLength } from "../core/factorization.ts";
 import { type Draft, bodiesOf, scalarsOf } from "./draft.ts";
 import type { Affine, Kernel, Program, RoutineKernel, Scalar, Slot } from "./program.ts";
 import { rangeOf } from "./views.ts";
@@ -76,14 +75,13 @@ function verifyKernel(kernel: Kernel): void {
 /** A routine walks over whole buffers: they have the lengths that its numbers say. */
 function verifyRoutine(kernel: RoutineKernel): void {
   const lengths = ((): number[] => {
-    if (kernel.name === "cumsum" || kernel.name === "argsort") {
+    if ("outer" in kernel) {
       const length = kernel.outer * kernel.length * kernel.inner;
       return [length, length];
     }
     const { name, batch, rows, columns } = kernel;
     if (name === "triangularSolve") return [batch * rows * rows, batch * rows * columns, batch * rows * columns];
-    const parts = factorParts(name, rows, columns).reduce((sum, part) => sum + sizeOf(part), 0);
-    return [batch * rows * columns, batch * parts];
+    return [batch * rows * columns, batch * factorLength(name, rows, columns)];
   })();
   if (kernel.args.length !== lengths.length) fail(`${kernel.name} has ${kernel.args.length} arguments, not ${lengths.length}`);
   kernel.args.forEach(({ length, access }, arg) => {
