@@ -18,6 +18,14 @@ export class Sequential<L extends readonly Layer[] = readonly Layer[]> {
   readonly layers: L;
 
   constructor(...layers: L) {
+    layers.forEach((layer: unknown, i) => {
+      if (typeof layer === "function" || typeof (layer as Partial<Module> | null)?.forward === "function") return;
+      throw new ValueError("Sequential", `layer ${i} is ${Array.isArray(layer) ? "a list" : `of type ${typeof layer}`}`, {
+        expected: "a function, or an object with a method forward",
+        received: layer,
+        hint: "give layers one by one: new Sequential(first, second)",
+      });
+    });
     this.layers = layers;
   }
 

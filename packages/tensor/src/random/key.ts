@@ -55,6 +55,9 @@ export const key = (seed: number | bigint): Key => fromHost(seedWords(seed), [2]
 
 /** Throws unless `key` is uint32 of shape [2]. */
 export function requireKey(op: string, key: Tensor): void {
+  if (key === undefined || key === null) {
+    throw new DTypeError(op, "there is no key", { expected: "a key", received: key, hint: "make one: key(0)" });
+  }
   if (typeof key === "number" || typeof key === "bigint") {
     throw new DTypeError(op, `the key is the number ${String(key)}`, { expected: "a key", received: key, hint: `make one of it: key(${String(key)})` });
   }
