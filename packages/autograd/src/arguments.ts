@@ -109,7 +109,7 @@ export function traceAt(
 ): { readonly args: readonly unknown[]; readonly chosen: readonly Traced<unknown>[] } {
   const chosen = positions.map((position) => {
     if (!Number.isInteger(position) || position < 0 || position >= args.length) {
-      throw new ValueError(op, `argument ${position} was chosen and the function got ${args.length}`, {
+      throw new ValueError(op, `argument ${position} was chosen and the function got ${args.length} in all`, {
         expected: args.length,
         received: position,
         hint: "count arguments from 0",

@@ -251,7 +251,7 @@ describe("readCsv", () => {
   test("ragged rows", () => {
     const text = "a,b\n1,2\n3\n4,5,6\n7,8\n";
     expect(() => readCsv(text)).toThrow(
-      /^readCsv: line 3 has 1 cells instead of 2 \(and 1 more lines\); .*ragged: "skip"/,
+      /^readCsv: line 3 has 1 cell instead of 2 \(and 1 more line\); .*ragged: "skip"/,
     );
     const table = readCsv(text, { ragged: "skip" });
     expect([...table.numbers("a")]).toEqual([1, 7]);

@@ -203,6 +203,8 @@ function looksLikeHeader(rows: readonly Row[], missing: ReadonlySet<string>, dec
   });
 }
 
+const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? "" : "s"}`;
+
 /** Takes ragged rows out of `rows`, or throws; the lines taken out. */
 function checkRagged(rows: Row[], columns: number, ragged: "error" | "skip"): number[] {
   const bad = rows.filter(({ cells }) => cells.length !== columns);
@@ -210,7 +212,7 @@ function checkRagged(rows: Row[], columns: number, ragged: "error" | "skip"): nu
   if (first && ragged === "error") {
     throw new ValueError(
       "readCsv",
-      `line ${first.line} has ${first.cells.length} cells instead of ${columns}${bad.length > 1 ? ` (and ${bad.length - 1} more lines)` : ""}`,
+      `line ${first.line} has ${counted(first.cells.length, "cell")} instead of ${columns}${bad.length > 1 ? ` (and ${counted(bad.length - 1, "more line")})` : ""}`,
       {
         expected: columns,
         received: first.cells.length,
