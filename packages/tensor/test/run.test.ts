@@ -1,7 +1,9 @@
 /** Evaluation, compiled functions, scopes and donation, on the reference backend. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { reference } from "@dormouse/backend-cpu/reference";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Device } from "../src/graph.ts";
+import { type Device, primitive } from "../src/graph.ts";
 import {
   type Tensor, add, compile, evaluate, exp, matmul, mul, scope, scopeAsync, setDevice, sub, sum, tensor, zeros,
 } from "../src/index.ts";
@@ -49,6 +51,27 @@ describe("evaluate", () => {
     expect(await add(empty, 1).array()).toEqual([]);
     expect(await sum(empty, { axis: 0 }).array()).toEqual([0, 0, 0]);
     expect(await matmul(zeros([2, 0]), zeros([0, 3])).array()).toEqual([[0, 0, 0], [0, 0, 0]]);
+  });
+});
+
+describe("memory of an evaluation", () => {
+  test("the flag of a check is freed once, by the evaluation and not by the garbage collector again", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const settled = async (): Promise<void> => {
+      for (let round = 0; round < 3; round++) {
+        collect();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    await settled();
+    const { buffers } = device.statistics;
+    const x = tensor([1, 2, 3]);
+    const flag = primitive.cast(primitive.neg(primitive.reduce(x, "max", [0])), "int32");
+    const checked = primitive.check(x, flag, () => new Error("not negative"));
+    expect(await values(add(checked, 1))).toEqual([2, 3, 4]);
+    await settled();
+    expect(device.statistics.buffers).toBeGreaterThanOrEqual(buffers);
   });
 });
 

@@ -74,18 +74,20 @@ function settle(
   outputs: readonly BackendBuffer[],
   wanted: number,
 ): void {
-  const storages = outputs.map((buffer) => new DeviceStorage(device, buffer));
-  const used = new Set<DeviceStorage>();
+  // A storage frees its buffer when it is forgotten, so a buffer that is freed here must never have one.
+  const storages = new Map<number, DeviceStorage>();
+  const storageOf = (index: number): DeviceStorage => {
+    const storage = storages.get(index) ?? new DeviceStorage(device, outputs[index]!);
+    storages.set(index, storage);
+    return storage;
+  };
   region.outputs.slice(0, wanted).forEach((tensor, i) => {
-    const place = lowered.results[i]!;
-    const storage =
-      place.space === "input"
-        ? (region.inputs[place.index]!.storage as DeviceStorage)
-        : storages[place.index]!;
-    storage.attach(tensor);
-    used.add(storage);
+    const { space, index } = lowered.results[i]!;
+    (space === "input" ? (region.inputs[index]!.storage as DeviceStorage) : storageOf(index)).attach(tensor);
   });
-  for (const storage of storages) if (!used.has(storage)) device.release(storage.buffer);
+  outputs.forEach((buffer, index) => {
+    if (!storages.has(index)) device.release(buffer);
+  });
   if (isTracing()) return;
   for (const tensor of region.outputs.slice(0, wanted)) {
     forgetSources(tensor);
