@@ -1,29 +1,22 @@
-/** Where a classifier is wrong and how sure it was: counts for the figures of a report. */
-import type { ReliabilityBin } from "./report/figures.ts";
+/** Where a classifier is wrong and how sure it was, as the figures of a report take it. */
+import { confusionMatrix, reliability } from "@dormouse/metrics";
 import type { Predictions } from "./predictions.ts";
-import type { Task } from "./schema.ts";
+import type { ReliabilityBin } from "./report/figures.ts";
 
 /** How often each class (row) was taken for each class (column). */
-export async function confusionOf(task: Exclude<Task, { kind: "regression" }>, { values }: Predictions, targets: ArrayLike<number>): Promise<number[][]> {
-  const counts = task.classes.map(() => task.classes.map(() => 0));
-  for (let i = 0; i < values.length; i++) counts[targets[i]!]![values[i]!]!++;
-  return counts;
+export async function confusionOf({ values }: Predictions, targets: ArrayLike<number>, classes: number): Promise<number[][]> {
+  const { counts } = await confusionMatrix(values, Array.from(targets), { classes });
+  return Array.from({ length: classes }, (_, row) => Array.from(counts.subarray(row * classes, (row + 1) * classes)));
 }
 
-/** Bins of the confidence in the predicted class. */
-const binCount = 15;
-
-/** Confidence and accuracy by bin of equal width. */
-export async function reliabilityOf({ probabilities, values }: Predictions, targets: ArrayLike<number>): Promise<ReliabilityBin[]> {
-  const rows = await probabilities!.data();
-  const classes = probabilities!.shape[1]!;
-  const bins = Array.from({ length: binCount }, (_, i) => ({ low: i / binCount, high: (i + 1) / binCount, confidence: 0, accuracy: 0, count: 0 }));
-  for (let i = 0; i < values.length; i++) {
-    const confidence = rows[i * classes + values[i]!]!;
-    const bin = bins[Math.max(0, Math.ceil(confidence * binCount) - 1)]!;
-    bin.count++;
-    bin.confidence += confidence;
-    bin.accuracy += values[i] === targets[i] ? 1 : 0;
-  }
-  return bins.map((bin) => ({ ...bin, confidence: bin.confidence / (bin.count || 1), accuracy: bin.accuracy / (bin.count || 1) }));
+/** Mean confidence and accuracy by bins of confidence of equal width. */
+export async function reliabilityOf({ probabilities }: Predictions, targets: ArrayLike<number>): Promise<ReliabilityBin[]> {
+  const { count, confidence, accuracy } = await reliability(probabilities!, Array.from(targets), { bins: 15 });
+  return Array.from(count, (n, i) => ({
+    low: i / count.length,
+    high: (i + 1) / count.length,
+    confidence: confidence[i]!,
+    accuracy: accuracy[i]!,
+    count: n,
+  }));
 }

@@ -16,6 +16,8 @@ const number = (least: number, below: number, words: string) =>
 const oneOf = <const T extends readonly [string, ...string[]]>(...words: T) =>
   z.enum(words, { error: `must be one of ${words.join(", ")}` });
 
+const threadRange = "must be a whole number from 1 to 64";
+
 export const settingsSchema = z.strictObject({
   data: z.strictObject({
     /** Where examples come from: drawn digits, a folder of IDX files, a CSV file. */
@@ -37,12 +39,14 @@ export const settingsSchema = z.strictObject({
     batch: whole(1),
     optimizer: oneOf("adam", "adamw", "sgd"),
     learningRate: number(0, Infinity, "a number from 0"),
+    /** How the learning rate goes on: as it is, or down to 0 along half a cosine. */
+    schedule: oneOf("constant", "cosine"),
     weightDecay: number(0, Infinity, "a number from 0"),
     patience: whole(1).nullable(),
   }),
   seed: whole(0),
   device: oneOf("cpu", "reference", "webgpu"),
-  threads: whole(1).nullable(),
+  threads: z.number({ error: threadRange }).int({ error: threadRange }).min(1, { error: threadRange }).max(64, { error: threadRange }).nullable(),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
@@ -77,6 +81,7 @@ export const flags: readonly Flag[] = [
   { flag: "--batch <count>", path: ["training", "batch"], read: read.number, help: "examples in a batch" },
   { flag: "--optimizer <name>", path: ["training", "optimizer"], read: read.text, help: "adam, adamw or sgd with momentum 0.9 (default: adam)" },
   { flag: "--learning-rate <rate>", path: ["training", "learningRate"], read: read.number, help: "step size" },
+  { flag: "--schedule <name>", path: ["training", "schedule"], read: read.text, help: "constant or cosine (default: cosine for images, constant for tables)" },
   { flag: "--weight-decay <decay>", path: ["training", "weightDecay"], read: read.number, help: "default: 0.01 for adamw, else 0" },
   { flag: "--patience <epochs>", path: ["training", "patience"], read: read.number, help: "stop after so many epochs without a better validation loss" },
   { flag: "--seed <number>", path: ["seed"], read: read.number, help: "decides every random number (default: 0)" },
@@ -96,6 +101,7 @@ function defaults(source: Settings["data"]["source"], given: PartialSettings): S
       batch: table ? 32 : 128,
       optimizer,
       learningRate: optimizer === "sgd" ? 0.05 : 1e-3,
+      schedule: table ? "constant" : "cosine",
       weightDecay: optimizer === "adamw" ? 0.01 : 0,
       patience: table ? 20 : null,
     },

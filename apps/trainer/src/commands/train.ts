@@ -1,6 +1,6 @@
 /** `dormouse train`: data in; a run folder with a model, its scores and a report out. */
 import { parameterCount } from "@dormouse/nn";
-import { type Optimizer, adam, adamW, sgd } from "@dormouse/optim";
+import { type Optimizer, adam, adamW, cosineDecay, sgd } from "@dormouse/optim";
 import type { Device } from "@dormouse/tensor/graph";
 import { type Callback, checkpoint, earlyStopping, fit, progress } from "@dormouse/train";
 import { stringify } from "yaml";
@@ -119,10 +119,11 @@ async function learn(settings: Settings, { parts, schema }: Problem, model: Netw
     progress({ write: (text) => folder.log(text), live: false }),
   ];
   if (patience !== null) callbacks.push(earlyStopping<Network>({ patience, restoreBest: false }));
+  const steps = epochs * Math.ceil(parts.train.length / batch);
   const started = performance.now();
   const run = await fit(model, {
     data: { train: parts.train, validation: parts.validation },
-    loss, metrics, optimizer: optimizerOf(settings.training), epochs, batch, seed: settings.seed, forward, callbacks, signal,
+    loss, metrics, optimizer: optimizerOf(settings.training, steps), epochs, batch, seed: settings.seed, forward, callbacks, signal,
   });
   return { run, seconds: (performance.now() - started) / 1000 };
 }
@@ -134,7 +135,8 @@ const metricsLog = (folder: RunFolder): Callback<Network> => ({
   },
 });
 
-function optimizerOf({ optimizer, learningRate, weightDecay }: Settings["training"]): Optimizer {
+function optimizerOf({ optimizer, learningRate: rate, schedule, weightDecay }: Settings["training"], steps: number): Optimizer {
+  const learningRate = schedule === "cosine" ? cosineDecay(rate, steps) : rate;
   // Biases do not decay: pulling them to 0 has no statistical reason.
   const options = { learningRate, weightDecay, decays: (path: string) => !path.endsWith("bias") };
   switch (optimizer) {

@@ -45,7 +45,7 @@ export function ticks({ low, high }: Range): number[] {
 
 /** A chart with axes; `draw` adds what is between them. */
 export function chart(
-  labels: { readonly x: string; readonly y: string; readonly caption?: string },
+  labels: { readonly x: string; readonly y: string; readonly caption?: string; readonly wholeX?: boolean },
   across: Range,
   up: Range,
   draw: (frame: Frame) => string,
@@ -54,7 +54,8 @@ export function chart(
     x: (value) => left + ((value - across.low) / (across.high - across.low)) * (width - left - right),
     y: (value) => height - bottom - ((value - up.low) / (up.high - up.low)) * (height - top - bottom),
   };
-  const marksX = ticks(across).map((value) => `<text x="${at(frame.x(value))}" y="${height - bottom + 16}" text-anchor="middle">${value}</text>`);
+  const places = ticks(across).filter((value) => !labels.wholeX || Number.isInteger(value));
+  const marksX = places.map((value) => `<text x="${at(frame.x(value))}" y="${height - bottom + 16}" text-anchor="middle">${value}</text>`);
   const marksY = ticks(up).map((value) => {
     const y = at(frame.y(value));
     return `<line class="axis" x1="${left}" x2="${width - right}" y1="${y}" y2="${y}"/><text x="${left - 6}" y="${y}" dy=".35em" text-anchor="end">${value}</text>`;

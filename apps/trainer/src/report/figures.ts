@@ -6,21 +6,19 @@ import { escape } from "./page.ts";
 /** One chart for each score that was followed while training. */
 export function learningCurves(history: readonly EpochReport[]): string {
   const names = Object.keys(history[0]?.train ?? {});
-  return names.map((name) => {
+  const key = '<p><span class="key-a">training</span> and <span class="key-b">validation</span></p>\n';
+  return key + names.map((name) => {
     const train = history.map((report) => report.train[name]!);
     const validation = history.map((report) => report.validation?.[name] ?? NaN);
-    const labels = { x: "epoch", y: name };
-    return chart(labels, { low: 1, high: Math.max(2, history.length) }, rangeOf([...train, ...validation]), (frame) =>
-      curve(frame, train, "a") + curve(frame, validation, "b") +
-      '<text class="key-a" x="420" y="24" text-anchor="end">training</text><text class="key-b" x="420" y="40" text-anchor="end">validation</text>',
-    );
+    const labels = { x: "epoch", y: name, wholeX: true };
+    return chart(labels, { low: 1, high: Math.max(2, history.length) }, rangeOf([...train, ...validation]), (frame) => curve(frame, train, "a") + curve(frame, validation, "b"));
   }).join("");
 }
 
 /** Counts by actual class (rows) and predicted class (columns), shaded by their share of the row. */
 export function confusionFigure(counts: readonly (readonly number[])[], classes: readonly string[]): string {
   const cell = Math.max(18, Math.min(44, Math.floor(560 / classes.length)));
-  const edge = 96;
+  const edge = 20 + 6.5 * Math.min(12, Math.max(...classes.map(({ length }) => length)));
   const size = edge + cell * classes.length + 4;
   const short = (name: string): string => escape(name.length > 12 ? `${name.slice(0, 11)}…` : name);
   const heads = classes.map((name, i) => {

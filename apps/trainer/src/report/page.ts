@@ -31,7 +31,7 @@ th:first-child { text-align: left; } pre { overflow-x: auto; padding: .8rem; bor
 svg { max-width: 100%; height: auto; font: 12px system-ui, sans-serif; } svg text { fill: var(--quiet); }
 .axis { stroke: var(--line); } .a { stroke: var(--a); } .b { stroke: var(--b); } .curve { fill: none; stroke-width: 2; }
 .bar { fill: var(--a); fill-opacity: .75; } .dot { fill: var(--a); fill-opacity: .5; } .guide { stroke: var(--quiet); stroke-dasharray: 4 4; }
-.cell { fill: var(--a); } svg text.key-a { fill: var(--a); } svg text.key-b { fill: var(--b); } svg text.count { fill: var(--ink); }
+.cell { fill: var(--a); } .key-a { color: var(--a); } .key-b { color: var(--b); } svg text.count { fill: var(--ink); }
 @media print { body { margin: 0; max-width: none; } section { break-inside: avoid; } }
 `;
 

@@ -51,7 +51,7 @@ async function figures({ problem: { schema: { task } }, test: { predictions, tar
     const actual = Array.from(targets, (value) => value * task.deviation + task.mean);
     return section("Predicted and actual values, test", scatterFigure(task.name, actual, predictions.values));
   }
-  const confusion = confusionFigure(await confusionOf(task, predictions, targets), task.classes);
+  const confusion = confusionFigure(await confusionOf(predictions, targets, task.classes.length), task.classes);
   const reliability = reliabilityFigure(await reliabilityOf(predictions, targets));
   return section("Confusion matrix, test", confusion) + section("Reliability, test", reliability);
 }
