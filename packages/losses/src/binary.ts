@@ -9,11 +9,15 @@ export interface BinaryCrossEntropyOptions extends ReductionOption {
 }
 
 /**
- * −t · log p − (1 − t) · log(1 − p) for probabilities p and targets t in [0, 1], of one shape and dtype. Logarithms are at
- * least −100 and the slope (p − t) / (p (1 − p)) has a denominator of at least 1e-12, so that p = 0 and p = 1 give
- * numbers. From logits use `binaryCrossEntropyWithLogits`, which loses nothing.
+ * −t · log p − (1 − t) · log(1 − p) for probabilities p and targets t in [0, 1], of one shape and dtype. Logarithms
+ * are at least −100 and the slope (p − t) / (p (1 − p)) has a denominator of at least 1e-12, so that p = 0 and p = 1
+ * give numbers. From logits use `binaryCrossEntropyWithLogits`, which loses nothing.
  */
-export function binaryCrossEntropy(prediction: Tensor, target: Tensor, { weight, reduction }: BinaryCrossEntropyOptions = {}): Tensor {
+export function binaryCrossEntropy(
+  prediction: Tensor,
+  target: Tensor,
+  { weight, reduction }: BinaryCrossEntropyOptions = {},
+): Tensor {
   const op = "binaryCrossEntropy";
   requireAlike(op, prediction, target);
   const [yes, no] = [(p: Tensor) => maximum(log(p), -100), (p: Tensor) => maximum(log1p(neg(p)), -100)];
@@ -35,9 +39,9 @@ export interface BinaryCrossEntropyWithLogitsOptions extends BinaryCrossEntropyO
 }
 
 /**
- * Binary cross-entropy of logits: w · (−pw · t · log σ(x) − (1 − t) · log σ(−x)), exact to the last digits for logits of
- * any size, with gradient w · (−pw · t · σ(−x) + (1 − t) · σ(x)): σ(x) − t without weights. Prediction and target, in
- * [0, 1], have one shape and dtype.
+ * Binary cross-entropy of logits: w · (−pw · t · log σ(x) − (1 − t) · log σ(−x)), exact to the last digits for logits
+ * of any size, with gradient w · (−pw · t · σ(−x) + (1 − t) · σ(x)): σ(x) − t without weights. Prediction and target,
+ * in [0, 1], have one shape and dtype.
  *
  * ```ts
  * binaryCrossEntropyWithLogits(tensor([2, -1]), tensor([1, 0]));   // 0.2201

@@ -2,11 +2,15 @@
  * Losses between scores of classes and a label or a distribution over classes: cross-entropy from logits, negative
  * log-likelihood, focal loss, Kullback–Leibler divergence.
  */
-import { ShapeError, add, div, equal, exp, expm1, log, logSoftmax, mul, neg, pow, sub, sum, where } from "@dormouse/tensor";
+import {
+  ShapeError, add, div, equal, exp, expm1, log, logSoftmax, mul, neg, pow, sub, sum, where,
+} from "@dormouse/tensor";
 import { type Shape, type Tensor, isFloat, primitive, sameShape, showShape } from "@dormouse/tensor/graph";
 import { type ClassWeightOption, classWeights } from "./class-weights.ts";
 import { type LabelOptions, type Labels, classAxis, labelsFor, picked } from "./labels.ts";
-import { type Reduction, type ReductionOption, reduced, reducedByWeight, requireAlike, requireFloat, requireValue } from "./reduction.ts";
+import {
+  type Reduction, type ReductionOption, reduced, reducedByWeight, requireAlike, requireFloat, requireValue,
+} from "./reduction.ts";
 
 export interface NllOptions extends ReductionOption, LabelOptions, ClassWeightOption {}
 
@@ -23,8 +27,8 @@ export interface CrossEntropyOptions extends NllOptions {
  * (1 − ε) · w[t] · −log p[t] + ε/C · Σ w[c] · −log p[c]. The mean divides by Σ w[t] over the examples that are not
  * ignored, for probabilities by the number of examples. The gradient is softmax − target, for logits of any size.
  *
- * Throws `ShapeError` or `DTypeError` where the two do not fit and `ValueError` for a label that is no class: at the call
- * where labels are on the host, when the graph runs where they are computed or arguments of a compiled function.
+ * Throws `ShapeError` or `DTypeError` where the two do not fit and `ValueError` for a label that is no class: at the
+ * call where labels are on the host, when the graph runs where they are computed or arguments of a compiled function.
  * Probabilities are taken as they are: they need not sum to one.
  *
  * ```ts
@@ -77,8 +81,8 @@ export interface FocalOptions extends NllOptions {
 }
 
 /**
- * Focal loss of logits: −w[t] · (1 − p[t])^γ · log p[t], p = softmax(prediction). The mean is over the examples that are
- * not ignored, whatever their weights. Labels, shapes and errors as for `crossEntropy`.
+ * Focal loss of logits: −w[t] · (1 − p[t])^γ · log p[t], p = softmax(prediction). The mean is over the examples that
+ * are not ignored, whatever their weights. Labels, shapes and errors as for `crossEntropy`.
  * Lin et al., Focal Loss for Dense Object Detection, 2017.
  */
 export function focal(prediction: Tensor, target: Tensor, options: FocalOptions = {}): Tensor {
@@ -114,7 +118,11 @@ export interface KlDivergenceOptions {
  * klDivergence(logSoftmax(logits), probabilities, { reduction: "batchmean" });
  * ```
  */
-export function klDivergence(prediction: Tensor, target: Tensor, { logTarget = false, reduction }: KlDivergenceOptions = {}): Tensor {
+export function klDivergence(
+  prediction: Tensor,
+  target: Tensor,
+  { logTarget = false, reduction }: KlDivergenceOptions = {},
+): Tensor {
   const op = "klDivergence";
   requireAlike(op, prediction, target);
   const share = logTarget ? exp(target) : target;
@@ -142,7 +150,12 @@ function ofLabels(logs: Tensor, { mask }: Labels, weight: Tensor | null, axis: n
 }
 
 /** Takes ignored examples out and reduces. */
-function finish(op: string, { losses, weights }: Weighed, { counted }: Labels, reduction: Reduction | undefined): Tensor {
+function finish(
+  op: string,
+  { losses, weights }: Weighed,
+  { counted }: Labels,
+  reduction: Reduction | undefined,
+): Tensor {
   if (!counted) return weights ? reducedByWeight(op, losses, weights, reduction) : reduced(op, losses, reduction);
   const kept = where(counted, losses, 0);
   const share = weights ? where(counted, weights, 0) : primitive.cast(counted, losses.dtype);

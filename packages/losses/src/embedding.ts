@@ -12,7 +12,12 @@ export interface CosineEmbeddingOptions extends ReductionOption {
  * 1 − cos(a, b) for pairs of target 1 and max(0, cos(a, b) − margin) for pairs of target −1. `a` and `b` are [N, D] (or
  * [D]), the cosine is along the last axis, `target` is [N] of any dtype.
  */
-export function cosineEmbedding(a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: CosineEmbeddingOptions = {}): Tensor {
+export function cosineEmbedding(
+  a: Tensor,
+  b: Tensor,
+  target: Tensor,
+  { margin = 0, reduction }: CosineEmbeddingOptions = {},
+): Tensor {
   const op = "cosineEmbedding";
   requireAlike(op, a, b, ["a", "b"]);
   requireRows(op, a, target);
@@ -60,7 +65,12 @@ export interface ContrastiveOptions extends ReductionOption {
  * ½d² for pairs of target 1 and ½ max(0, margin − d)² for the others, d = ‖a − b‖₂. `a` and `b` are [N, D] (or [D]),
  * `target` is [N] of any dtype. Hadsell, Chopra and LeCun, 2006.
  */
-export function contrastive(a: Tensor, b: Tensor, target: Tensor, { margin = 1, reduction }: ContrastiveOptions = {}): Tensor {
+export function contrastive(
+  a: Tensor,
+  b: Tensor,
+  target: Tensor,
+  { margin = 1, reduction }: ContrastiveOptions = {},
+): Tensor {
   const op = "contrastive";
   requireAlike(op, a, b, ["a", "b"]);
   requireRows(op, a, target);

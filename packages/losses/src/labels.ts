@@ -3,8 +3,13 @@
  * picks the score of the label. Owns the check that names row and label, at the call where labels are on the host and
  * when the graph runs otherwise.
  */
-import { AxisError, DTypeError, ShapeError, ValueError, add, clamp, equal, greaterEqual, less, logicalAnd, logicalNot, logicalOr, max, mul, neg, notEqual, reshape, sum, where } from "@dormouse/tensor";
-import { HostStorage, type Shape, type Tensor, isInteger, otherAxes, primitive, sameShape, showShape, stridesOf } from "@dormouse/tensor/graph";
+import {
+  AxisError, DTypeError, ShapeError, ValueError, add, clamp, equal, greaterEqual, less, logicalAnd, logicalNot,
+  logicalOr, max, mul, neg, notEqual, reshape, sum, where,
+} from "@dormouse/tensor";
+import {
+  HostStorage, type Shape, type Tensor, isInteger, otherAxes, primitive, sameShape, showShape, stridesOf,
+} from "@dormouse/tensor/graph";
 
 /** Where the classes are and which labels count. */
 export interface LabelOptions {
@@ -86,8 +91,8 @@ function checked(op: string, labels: Tensor, classes: number, ignoreIndex: numbe
 }
 
 /**
- * The first bad row and its label in one int32, or −1: row · span + (label + span/2), where span = ⌊(2³¹ − 1) / rows⌋. A label
- * beyond ± span/2 is named by that bound.
+ * The first bad row and its label in one int32, or −1: row · span + (label + span/2), where span = ⌊(2³¹ − 1) / rows⌋.
+ * A label beyond ± span/2 is named by that bound.
  */
 function firstBad(
   index: Tensor,

@@ -20,7 +20,10 @@ export function squaredHinge(prediction: Tensor, target: Tensor, { reduction }: 
   return reduced("squaredHinge", square(shortfall(prediction, target)), reduction);
 }
 
-/** log(1 + e^(−y·s)) for scores s and targets y of −1 or 1: logistic loss, finite and with a slope for scores of any size. */
+/**
+ * log(1 + e^(−y·s)) for scores s and targets y of −1 or 1: logistic loss, finite and with a slope for scores of any
+ * size.
+ */
 export function softMargin(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
   requireAlike("softMargin", prediction, target);
   return reduced("softMargin", softplus(neg(mul(target, prediction))), reduction);

@@ -3,7 +3,9 @@
  * scalar, and three small functions with chosen slopes. Knows no loss.
  */
 import { DTypeError, ShapeError, ValueError, div, less, mean, mul, sum, where } from "@dormouse/tensor";
-import { type Body, type LinearMap, type Tensor, broadcastShapes, isFloat, primitive, sameShape, showShape } from "@dormouse/tensor/graph";
+import {
+  type Body, type LinearMap, type Tensor, broadcastShapes, isFloat, primitive, sameShape, showShape,
+} from "@dormouse/tensor/graph";
 
 /** How losses of examples become one number. */
 export type Reduction = "none" | "sum" | "mean";
@@ -102,7 +104,12 @@ export function requireBroadcast(op: string, name: string, x: Tensor, like: Tens
 }
 
 /** Throws `ValueError` unless `value` is a number for which `isGood` holds. */
-export function requireValue(op: string, name: string, value: number, isGood: (value: number) => boolean, hint: string): void {
+export function requireValue(
+  op: string,
+  name: string,
+  value: number,
+  isGood: (value: number) => boolean, hint: string,
+): void {
   if (isGood(value)) return;
   throw new ValueError(op, `${name} is ${value}`, { received: value, hint });
 }

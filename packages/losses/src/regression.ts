@@ -1,7 +1,13 @@
-/** Losses of real-valued predictions: errors, robust errors, quantiles, and likelihoods of Gaussian and Poisson models. */
-import { abs, add, div, exp, greater, less, lessEqual, log, log1p, maximum, mul, neg, square, sub, tanh, where } from "@dormouse/tensor";
+/**
+ * Losses of real-valued predictions: errors, robust errors, quantiles, and likelihoods of Gaussian and Poisson models.
+ */
+import {
+  abs, add, div, exp, greater, less, lessEqual, log, log1p, maximum, mul, neg, square, sub, tanh, where,
+} from "@dormouse/tensor";
 import type { Tensor } from "@dormouse/tensor/graph";
-import { type ReductionOption, reduced, requireAlike, requireBroadcast, requireValue, stopped, withPartials } from "./reduction.ts";
+import {
+  type ReductionOption, reduced, requireAlike, requireBroadcast, requireValue, stopped, withPartials,
+} from "./reduction.ts";
 
 /**
  * Squared error (prediction − target)², averaged by default. Both have one shape and dtype.
@@ -68,8 +74,14 @@ export interface PinballOptions extends ReductionOption {
   readonly quantile?: number;
 }
 
-/** max(q · (t − x), (q − 1) · (t − x)): least when the prediction x is the q-quantile of the target t. Koenker, 1978. */
-export function pinball(prediction: Tensor, target: Tensor, { quantile = 0.5, reduction }: PinballOptions = {}): Tensor {
+/**
+ * max(q · (t − x), (q − 1) · (t − x)): least when the prediction x is the q-quantile of the target t. Koenker, 1978.
+ */
+export function pinball(
+  prediction: Tensor,
+  target: Tensor,
+  { quantile = 0.5, reduction }: PinballOptions = {},
+): Tensor {
   requireAlike("pinball", prediction, target);
   requireValue("pinball", "quantile", quantile, (x) => x >= 0 && x <= 1, "use a number from 0 to 1");
   const excess = sub(target, prediction);
@@ -85,8 +97,8 @@ export interface GaussianNllOptions extends ReductionOption {
 
 /**
  * Negative log-likelihood of a normal distribution: ½ (log v + (prediction − target)² / v), v = max(variance, eps). The
- * variance that makes it least is the mean squared error. `variance` broadcasts to the prediction; below `eps` its slope
- * is that at `eps`, so that it can recover. Nix and Weigend, 1994.
+ * variance that makes it least is the mean squared error. `variance` broadcasts to the prediction; below `eps` its
+ * slope is that at `eps`, so that it can recover. Nix and Weigend, 1994.
  */
 export function gaussianNll(
   prediction: Tensor,

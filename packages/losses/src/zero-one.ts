@@ -5,8 +5,8 @@ import { classAxis, labelsFor } from "./labels.ts";
 import { type ReductionOption, reduced, requireFloat } from "./reduction.ts";
 
 /**
- * 1 where the class of the greatest score is not the label, else 0; the mean is 1 − accuracy. `prediction` is [N, C], [C]
- * or [N, C, ..], `target` is integer labels, checked as for `crossEntropy`. It is constant almost everywhere:
+ * 1 where the class of the greatest score is not the label, else 0; the mean is 1 − accuracy. `prediction` is [N, C],
+ * [C] or [N, C, ..], `target` is integer labels, checked as for `crossEntropy`. It is constant almost everywhere:
  * differentiating it throws `TransformError`.
  */
 export function zeroOneLoss(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {

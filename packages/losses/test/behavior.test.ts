@@ -1,8 +1,12 @@
-/** What PyTorch's tables do not show: extreme arguments in float32, closed forms, finite differences, penalties, errors. */
+/**
+ * What PyTorch's tables do not show: extreme arguments in float32, closed forms, finite differences, penalties, errors.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { reference } from "@dormouse/backend-cpu/reference";
 import { checkGrads, grad } from "@dormouse/autograd";
-import { type Tensor, compile, key, neg, normal, relu, setDevice, sigmoid, square, sub, sum, tensor, uniform, zeros } from "@dormouse/tensor";
+import {
+  type Tensor, compile, key, neg, normal, relu, setDevice, sigmoid, square, sub, sum, tensor, uniform, zeros,
+} from "@dormouse/tensor";
 import {
   binaryCrossEntropy, binaryCrossEntropyWithLogits, contrastive, cosineEmbedding, crossEntropy, elasticNet, focal,
   gaussianNll, hinge, huber, klDivergence, l1Penalty, l2Penalty, logCosh, mae, mse, multiMargin, nll, pinball, poissonNll,

@@ -2,7 +2,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { reference } from "@dormouse/backend-cpu/reference";
 import { grad, valueAndGrad } from "@dormouse/autograd";
-import { type Tensor, add, compile, evaluate, expandDims, mul, permute, setDevice, tensor, zeros } from "@dormouse/tensor";
+import {
+  type Tensor, add, compile, evaluate, expandDims, mul, permute, setDevice, tensor, zeros,
+} from "@dormouse/tensor";
 import { crossEntropy, focal, multiMargin, nll, zeroOneLoss } from "../src/index.ts";
 
 const int = (labels: readonly number[]): Tensor => tensor(labels, { dtype: "int32" });

@@ -11,7 +11,9 @@ import { type Tensor, isFloat, isInteger, primitive, sameShape, showShape } from
 export interface AccuracyOptions {
   /** Weights of the examples, of the shape of the targets. Default: all 1. */
   readonly weights?: Tensor;
-  /** For one score per example: scores above it say yes. Default 0, which is right for logits; 0.5 for probabilities. */
+  /**
+   * For one score per example: scores above it say yes. Default 0, which is right for logits; 0.5 for probabilities.
+   */
   readonly threshold?: number;
 }
 
@@ -19,12 +21,13 @@ export interface AccuracyOptions {
  * Share of examples whose prediction is the target: a scalar. `outputs` is one of
  *
  * - scores [N, C] or [N, C, ..]: the class of the greatest score on axis 1 is compared with integer targets [N, ..];
- * - scores [N] or [N, 1] of yes or no: above `threshold` (default 0, as logits want) is 1; targets are 0 or 1, of the same
+ * - scores [N] or [N, 1] of yes or no: above `threshold` (default 0, as logits want) is 1; targets are 0 or 1, of the
+ * same
  *   number of elements and any dtype;
  * - integers or bools of the shape of the targets: predicted labels.
  *
- * Throws `ShapeError` where outputs and targets do not fit, `DTypeError` for targets that are floats beside [N, C] scores,
- * and `TransformError` where it is differentiated.
+ * Throws `ShapeError` where outputs and targets do not fit, `DTypeError` for targets that are floats beside [N, C]
+ * scores, and `TransformError` where it is differentiated.
  *
  * ```ts
  * accuracy(tensor([[2, 1], [0, 3]]), tensor([0, 0], { dtype: "int32" }));   // 0.5

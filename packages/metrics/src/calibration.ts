@@ -1,7 +1,7 @@
 /**
  * Do predicted probabilities mean what they say? Predictions are put into bins by confidence, and in each the mean
- * confidence is compared with the observed frequency. Probabilities are [N, C] with labels [N], judged by their greatest
- * entry, or [N] of "yes" with targets 0 or 1. They are read once and binned on the host in float64.
+ * confidence is compared with the observed frequency. Probabilities are [N, C] with labels [N], judged by their
+ * greatest entry, or [N] of "yes" with targets 0 or 1. They are read once and binned on the host in float64.
  */
 import { ShapeError, type Tensor, ValueError } from "@dormouse/tensor";
 import { showShape } from "@dormouse/tensor/graph";
@@ -11,8 +11,8 @@ export interface BinOptions {
   /** Number of bins. Default 15. */
   readonly bins?: number;
   /**
-   * `width`: bins of equal width, bin b holding (b/M, (b+1)/M], the first one 0 too. `mass`: bins of equally many examples,
-   * the first ones one more where the number does not divide. Default `width`.
+   * `width`: bins of equal width, bin b holding (b/M, (b+1)/M], the first one 0 too. `mass`: bins of equally many
+   * examples, the first ones one more where the number does not divide. Default `width`.
    */
   readonly binning?: "width" | "mass";
 }
@@ -42,7 +42,11 @@ export interface Reliability {
  * const { confidence, accuracy } = await reliability(softmax(logits), labels, { bins: 10 });
  * ```
  */
-export async function reliability(probabilities: Values, targets: Values, options: BinOptions = {}): Promise<Reliability> {
+export async function reliability(
+  probabilities: Values,
+  targets: Values,
+  options: BinOptions = {},
+): Promise<Reliability> {
   const { confidence, hit } = await topOf("reliability", probabilities, targets);
   return diagram("reliability", confidence, hit, options);
 }
@@ -54,8 +58,8 @@ export interface CalibrationErrorOptions extends BinOptions {
 }
 
 /**
- * Expected calibration error: Σ nₖ/N · |accuracyₖ − confidenceₖ| over bins. Naeini, Cooper and Hauskrecht, 2015; by class:
- * Kull et al., 2019.
+ * Expected calibration error: Σ nₖ/N · |accuracyₖ − confidenceₖ| over bins. Naeini, Cooper and Hauskrecht, 2015; by
+ * class: Kull et al., 2019.
  *
  * ```ts
  * await expectedCalibrationError(softmax(logits), labels, { bins: 15 });
@@ -72,7 +76,11 @@ export async function expectedCalibrationError(
 }
 
 /** The expected calibration error of every column of [N, C], as a probability of its own. */
-export async function classwiseCalibrationError(probabilities: Tensor, targets: Values, options: BinOptions = {}): Promise<Float64Array> {
+export async function classwiseCalibrationError(
+  probabilities: Tensor,
+  targets: Values,
+  options: BinOptions = {},
+): Promise<Float64Array> {
   const op = "classwiseCalibrationError";
   const { scores: { data }, labels, rows, classes } = await probabilitiesOf(op, probabilities, targets);
   return Float64Array.from({ length: classes }, (_, k) => {
@@ -82,7 +90,11 @@ export async function classwiseCalibrationError(probabilities: Tensor, targets: 
 }
 
 /** The largest |accuracy − confidence| of any bin. */
-export const maximumCalibrationError = async (probabilities: Values, targets: Values, options: BinOptions = {}): Promise<number> =>
+export const maximumCalibrationError = async (
+  probabilities: Values,
+  targets: Values,
+  options: BinOptions = {},
+): Promise<number> =>
   (await reliability(probabilities, targets, options)).maximumError;
 
 /**
@@ -113,7 +125,11 @@ export interface BrierDecomposition {
  * Splits the Brier score of "yes" probabilities [N] into reliability − resolution + uncertainty: exactly where all
  * probabilities of a bin are equal, up to their spread within bins otherwise. Murphy, 1973.
  */
-export async function brierDecomposition(probabilities: Values, targets: Values, options: BinOptions = {}): Promise<BrierDecomposition> {
+export async function brierDecomposition(
+  probabilities: Values,
+  targets: Values,
+  options: BinOptions = {},
+): Promise<BrierDecomposition> {
   const { count, confidence, accuracy } = await reliability(probabilities, targets, options);
   const total = count.reduce((sum, n) => sum + n, 0);
   const average = (f: (bin: number) => number): number => count.reduce((sum, n, bin) => sum + n * f(bin), 0) / total;
@@ -129,7 +145,11 @@ export async function brierDecomposition(probabilities: Values, targets: Values,
 export const widthBin = (p: number, bins: number): number => Math.min(bins - 1, Math.max(0, Math.ceil(p * bins) - 1));
 
 /** Confidence of the best guess and whether it is right, or probability of "yes" and whether it is so. */
-async function topOf(op: string, probabilities: Values, targets: Values): Promise<{ confidence: Float64Array; hit: Float64Array }> {
+async function topOf(
+  op: string,
+  probabilities: Values,
+  targets: Values,
+): Promise<{ confidence: Float64Array; hit: Float64Array }> {
   if ("shape" in probabilities && probabilities.rank === 2) {
     const { scores, labels, classes } = await probabilitiesOf(op, probabilities, targets);
     const best = bestOf(scores);
@@ -151,7 +171,12 @@ async function topOf(op: string, probabilities: Values, targets: Values): Promis
   return { confidence, hit };
 }
 
-function diagram(op: string, p: Float64Array, hit: Float64Array, { bins = 15, binning = "width" }: BinOptions): Reliability {
+function diagram(
+  op: string,
+  p: Float64Array,
+  hit: Float64Array,
+  { bins = 15, binning = "width" }: BinOptions,
+): Reliability {
   if (!Number.isInteger(bins) || bins < 1) {
     throw new ValueError(op, `bins is ${bins}`, { expected: "a positive integer", received: bins, hint: "give a positive integer" });
   }

@@ -1,7 +1,7 @@
 /**
- * Conformal prediction: sets and intervals that hold the truth with a chosen probability, whatever the model, as long as
- * calibration examples and new ones are exchangeable. Scores are computed as tensors; the one quantile is taken on the
- * host.
+ * Conformal prediction: sets and intervals that hold the truth with a chosen probability, whatever the model, as long
+ * as calibration examples and new ones are exchangeable. Scores are computed as tensors; the one quantile is taken on
+ * the host.
  */
 import {
   type Key, ShapeError, type Tensor, ValueError, abs, add, argmin, argsort, cumsum, div, expandDims, lessEqual, matmul, maximum, mul, sub,
@@ -10,7 +10,10 @@ import {
 import { showShape } from "@dormouse/tensor/graph";
 import { labelMask } from "./labels.ts";
 
-/** How surprising a label is. `lac`: 1 − p. `aps`: the probability of all labels that rank at or above it. `raps`: `aps` with a penalty on rank. */
+/**
+ * How surprising a label is. `lac`: 1 − p. `aps`: the probability of all labels that rank at or above it. `raps`:
+ * `aps` with a penalty on rank.
+ */
 export type ConformalScore = "lac" | "aps" | "raps";
 
 export interface RandomOptions {
@@ -40,10 +43,10 @@ export interface SplitConformal {
 }
 
 /**
- * Split conformal prediction of classes: calibrated on held-out probabilities [N, C] and labels [N], the sets hold the label
- * of a new example with probability at least 1 − alpha. The threshold is the ⌈(N + 1)(1 − alpha)⌉-th least score. Vovk,
- * Gammerman and Shafer, 2005; `lac`: Sadinle, Lei and Wasserman, 2019; `aps`: Romano, Sesia and Candès, 2020; `raps`:
- * Angelopoulos et al., 2021.
+ * Split conformal prediction of classes: calibrated on held-out probabilities [N, C] and labels [N], the sets hold the
+ * label of a new example with probability at least 1 − alpha. The threshold is the ⌈(N + 1)(1 − alpha)⌉-th least
+ * score. Vovk, Gammerman and Shafer, 2005; `lac`: Sadinle, Lei and Wasserman, 2019; `aps`: Romano, Sesia and Candès,
+ * 2020; `raps`: Angelopoulos et al., 2021.
  *
  * ```ts
  * const conformal = await splitConformal(calibrationProbabilities, calibrationLabels, { alpha: 0.1, score: "aps" });

@@ -1,12 +1,13 @@
 /**
- * Which class was taken for which: the confusion matrix, updated batch by batch, and everything that can be read off it.
+ * Which class was taken for which: the confusion matrix, updated batch by batch, and everything that can be read off
+ * it.
  */
 import { ShapeError, ValueError } from "@dormouse/tensor";
 import { type Values, labelsOf, numbersOf, requireCount, requireLabels, weightsOf } from "./values.ts";
 
 /**
- * How values of classes become one: their mean (`macro`), their mean by the number of targets (`weighted`), or the value of
- * all decisions taken together (`micro`).
+ * How values of classes become one: their mean (`macro`), their mean by the number of targets (`weighted`), or the
+ * value of all decisions taken together (`micro`).
  */
 export type Average = "macro" | "micro" | "weighted";
 
@@ -119,7 +120,9 @@ export class ConfusionMatrix {
     return this.#average(hits.map((hit, k) => ratio((1 + square) * hit, predicted[k]! + square * support[k]!)), average);
   }
 
-  /** Matthews' correlation of targets and predictions, from −1 to 1; 0 where one of them is constant. Gorodkin, 2004. */
+  /**
+   * Matthews' correlation of targets and predictions, from −1 to 1; 0 where one of them is constant. Gorodkin, 2004.
+   */
   get matthews(): number {
     const [predicted, support, sum] = [this.#predicted(), this.#support(), this.total];
     const covariance = (a: Float64Array, b: Float64Array): number => sum * sum - total(a.map((x, k) => x * b[k]!));
@@ -178,7 +181,11 @@ export interface AverageOptions extends ConfusionOptions {
 }
 
 /** The confusion matrix of predictions (scores [N, C] or labels [N]) and targets [N]. */
-export async function confusionMatrix(outputs: Values, targets: Values, { classes, weights }: ConfusionOptions = {}): Promise<ConfusionMatrix> {
+export async function confusionMatrix(
+  outputs: Values,
+  targets: Values,
+  { classes, weights }: ConfusionOptions = {},
+): Promise<ConfusionMatrix> {
   const [predicted, { data: labels }] = await Promise.all([labelsOf(outputs), numbersOf(targets)]);
   const columns = "shape" in outputs && outputs.shape.length === 2 ? outputs.shape[1] : undefined;
   const most = (values: Float64Array): number => values.reduce((a, b) => Math.max(a, b), 0);
@@ -187,18 +194,37 @@ export async function confusionMatrix(outputs: Values, targets: Values, { classe
   return matrix;
 }
 
-/** Share of the predictions of a class that are right; averaged over classes as `average` says. 0 where none was predicted. */
-export const precision = async (outputs: Values, targets: Values, { average, ...options }: AverageOptions = {}): Promise<number> =>
+/**
+ * Share of the predictions of a class that are right; averaged over classes as `average` says. 0 where none was
+ * predicted.
+ */
+export const precision = async (
+  outputs: Values,
+  targets: Values,
+  { average, ...options }: AverageOptions = {},
+): Promise<number> =>
   (await confusionMatrix(outputs, targets, options)).precision(average);
 
 /** Share of the targets of a class that are found; averaged over classes as `average` says. 0 where there are none. */
-export const recall = async (outputs: Values, targets: Values, { average, ...options }: AverageOptions = {}): Promise<number> =>
+export const recall = async (
+  outputs: Values,
+  targets: Values,
+  { average, ...options }: AverageOptions = {},
+): Promise<number> =>
   (await confusionMatrix(outputs, targets, options)).recall(average);
 
 /** Harmonic mean of precision and recall of a class; averaged over classes as `average` says. 0 where both are. */
-export const f1 = async (outputs: Values, targets: Values, { average, ...options }: AverageOptions = {}): Promise<number> =>
+export const f1 = async (
+  outputs: Values,
+  targets: Values,
+  { average, ...options }: AverageOptions = {},
+): Promise<number> =>
   (await confusionMatrix(outputs, targets, options)).f1(average);
 
 /** Mean recall of the classes that occur among the targets. */
-export const balancedAccuracy = async (outputs: Values, targets: Values, options: ConfusionOptions = {}): Promise<number> =>
+export const balancedAccuracy = async (
+  outputs: Values,
+  targets: Values,
+  options: ConfusionOptions = {},
+): Promise<number> =>
   (await confusionMatrix(outputs, targets, options)).balancedAccuracy;

@@ -1,5 +1,10 @@
-/** Integer labels beside [N, C] scores in tensor metrics: the check of shape, dtype and range, and the mask at the label. */
-import { DTypeError, ShapeError, ValueError, argmax, cast, equal, greaterEqual, less, logicalOr, where } from "@dormouse/tensor";
+/**
+ * Integer labels beside [N, C] scores in tensor metrics: the check of shape, dtype and range, and the mask at the
+ * label.
+ */
+import {
+  DTypeError, ShapeError, ValueError, argmax, cast, equal, greaterEqual, less, logicalOr, where,
+} from "@dormouse/tensor";
 import { HostStorage, type Tensor, isInteger, primitive, showShape } from "@dormouse/tensor/graph";
 
 /**

@@ -8,8 +8,8 @@ import { labelMask } from "./labels.ts";
 import { type WeightsOption, averageRows } from "./weights.ts";
 
 /**
- * Mean of −log p[label]. Probabilities count as at least the distance from 1 to the next number of their dtype, so that a
- * certain error costs 36 (float64) or 16 (float32) instead of everything.
+ * Mean of −log p[label]. Probabilities count as at least the distance from 1 to the next number of their dtype, so
+ * that a certain error costs 36 (float64) or 16 (float32) instead of everything.
  *
  * ```ts
  * logLoss(tensor([[0.2, 0.8]]), tensor([1], { dtype: "int32" }));   // 0.2231

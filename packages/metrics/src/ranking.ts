@@ -1,6 +1,6 @@
 /**
- * Metrics of order: what a yes-or-no score is worth at every threshold. Scores and targets are read and sorted on the host
- * in float64; targets are 0 or 1.
+ * Metrics of order: what a yes-or-no score is worth at every threshold. Scores and targets are read and sorted on the
+ * host in float64; targets are 0 or 1.
  */
 import { Tensor, ValueError } from "@dormouse/tensor";
 import { type Values, numbersOf, probabilitiesOf, requireCount, requireLabels, weightsOf } from "./values.ts";
@@ -22,7 +22,9 @@ export interface RocCurve {
 export interface PrCurve {
   readonly precision: Float64Array;
   readonly recall: Float64Array;
-  /** A score of at least this says yes; ascending. One less than there are points: the last, (1, 0), says yes to none. */
+  /**
+   * A score of at least this says yes; ascending. One less than there are points: the last, (1, 0), says yes to none.
+   */
   readonly thresholds: Float64Array;
 }
 
@@ -72,9 +74,9 @@ export interface RocAucOptions extends RankingOptions {
 }
 
 /**
- * Area under the receiver operating characteristic: the chance that a positive example scores above a negative one, ties
- * counting half. For [N, C] scores with labels [N], the mean over classes or pairs of classes (Hand and Till, 2001).
- * Throws `ValueError` where a class has no example or every example.
+ * Area under the receiver operating characteristic: the chance that a positive example scores above a negative one,
+ * ties counting half. For [N, C] scores with labels [N], the mean over classes or pairs of classes (Hand and Till,
+ * 2001). Throws `ValueError` where a class has no example or every example.
  */
 export async function rocAuc(scores: Values, targets: Values, options: RocAucOptions = {}): Promise<number> {
   const op = "rocAuc";

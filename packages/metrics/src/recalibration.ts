@@ -1,7 +1,7 @@
 /**
- * Maps that make probabilities mean what they say, fitted on held-out predictions: temperature and Platt scaling, isotonic
- * regression, histogram binning. Fitting reads its data once and works on the host in float64; the fitted map takes
- * tensors to tensors, lazily, on any device.
+ * Maps that make probabilities mean what they say, fitted on held-out predictions: temperature and Platt scaling,
+ * isotonic regression, histogram binning. Fitting reads its data once and works on the host in float64; the fitted map
+ * takes tensors to tensors, lazily, on any device.
  */
 import {
   type Tensor, ValueError, add, cast, ceil, clamp, div, equal, mul, searchSorted, sigmoid, sub, take, tensor, where,
@@ -18,9 +18,10 @@ export interface TemperatureScaling {
 }
 
 /**
- * Temperature scaling: the T for which softmax(logits / T) has the least mean negative log-likelihood. `logits` is [N, C],
- * labels are [N]. Guo et al., On Calibration of Modern Neural Networks, 2017. Throws `ValueError` where no positive,
- * finite temperature is best: every label has the greatest logit, or logits say less than nothing about labels.
+ * Temperature scaling: the T for which softmax(logits / T) has the least mean negative log-likelihood. `logits` is [N,
+ * C], labels are [N]. Guo et al., On Calibration of Modern Neural Networks, 2017. Throws `ValueError` where no
+ * positive, finite temperature is best: every label has the greatest logit, or logits say less than nothing about
+ * labels.
  *
  * ```ts
  * const scaled = await temperatureScaling(validationLogits, validationLabels);
@@ -97,10 +98,15 @@ export interface PlattOptions {
 }
 
 /**
- * Platt scaling of yes-or-no scores [N] to targets 0 or 1: maximum likelihood of σ(slope · score + offset). Platt, 1999. Throws
+ * Platt scaling of yes-or-no scores [N] to targets 0 or 1: maximum likelihood of σ(slope · score + offset). Platt,
+ * 1999. Throws
  * `ValueError` where scores separate the targets, so that no finite slope is best; `smoothTargets` always has one.
  */
-export async function plattScaling(scores: Values, targets: Values, { smoothTargets = false }: PlattOptions = {}): Promise<PlattScaling> {
+export async function plattScaling(
+  scores: Values,
+  targets: Values,
+  { smoothTargets = false }: PlattOptions = {},
+): Promise<PlattScaling> {
   const op = "plattScaling";
   const [{ data: x }, { data: labels }] = await Promise.all([numbersOf(scores), numbersOf(targets)]);
   requireCount(op, "targets", labels.length, x.length);
@@ -164,7 +170,11 @@ export interface IsotonicOptions {
  * Isotonic regression: the growing function with the least squared error through points (x, y), by pooling adjacent
  * violators. Equal x are averaged first. Barlow et al., 1972; as a calibration map: Zadrozny and Elkan, 2002.
  */
-export async function isotonicRegression(x: Values, y: Values, { weights }: IsotonicOptions = {}): Promise<IsotonicRegression> {
+export async function isotonicRegression(
+  x: Values,
+  y: Values,
+  { weights }: IsotonicOptions = {},
+): Promise<IsotonicRegression> {
   const op = "isotonicRegression";
   const [{ data: xs }, { data: ys }] = await Promise.all([numbersOf(x), numbersOf(y)]);
   requireCount(op, "targets", ys.length, xs.length);
@@ -219,10 +229,14 @@ export interface HistogramBinning {
 }
 
 /**
- * Histogram binning of yes-or-no probabilities [N]: every bin (b/M, (b+1)/M] answers with the frequency of yes observed in
- * it. Zadrozny and Elkan, 2001.
+ * Histogram binning of yes-or-no probabilities [N]: every bin (b/M, (b+1)/M] answers with the frequency of yes
+ * observed in it. Zadrozny and Elkan, 2001.
  */
-export async function histogramBinning(probabilities: Values, targets: Values, { bins = 15 }: { readonly bins?: number } = {}): Promise<HistogramBinning> {
+export async function histogramBinning(
+  probabilities: Values,
+  targets: Values,
+  { bins = 15 }: { readonly bins?: number } = {},
+): Promise<HistogramBinning> {
   const op = "histogramBinning";
   if (!Number.isInteger(bins) || bins < 1) {
     throw new ValueError(op, `bins is ${bins}`, { expected: "a positive integer", received: bins, hint: "give a positive integer" });

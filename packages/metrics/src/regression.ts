@@ -1,8 +1,10 @@
 /**
- * Metrics of real-valued predictions [N] or [N, D]: tensors in, a tensor out, on the device and inside compiled functions.
- * Several columns are averaged evenly.
+ * Metrics of real-valued predictions [N] or [N, D]: tensors in, a tensor out, on the device and inside compiled
+ * functions. Several columns are averaged evenly.
  */
-import { abs, div, equal, greater, max, maximum, mean, mul, quantile as quantileOf, sqrt, square, sub, sum, where } from "@dormouse/tensor";
+import {
+  abs, div, equal, greater, max, maximum, mean, mul, quantile as quantileOf, sqrt, square, sub, sum, where,
+} from "@dormouse/tensor";
 import { type Tensor, primitive } from "@dormouse/tensor/graph";
 import { type WeightsOption, averageRows, requireAlike } from "./weights.ts";
 
@@ -19,7 +21,11 @@ export const rootMeanSquaredError = (prediction: Tensor, target: Tensor, { weigh
   sqrt(average("rootMeanSquaredError", prediction, target, weights, (error) => square(error)));
 
 /** Mean of |prediction − target| / max(|target|, 2⁻⁵²): 0.1 is ten percent. */
-export const meanAbsolutePercentageError = (prediction: Tensor, target: Tensor, { weights }: WeightsOption = {}): Tensor =>
+export const meanAbsolutePercentageError = (
+  prediction: Tensor,
+  target: Tensor,
+  { weights }: WeightsOption = {},
+): Tensor =>
   average("meanAbsolutePercentageError", prediction, target, weights, (error) =>
     div(abs(error), maximum(abs(target), Number.EPSILON)));
 
@@ -41,21 +47,25 @@ export interface PinballErrorOptions extends WeightsOption {
 }
 
 /** Mean pinball loss of predicted quantiles: q · (t − x) where the target is above, (1 − q) · (x − t) below. */
-export const meanPinballError = (prediction: Tensor, target: Tensor, { weights, quantile = 0.5 }: PinballErrorOptions = {}): Tensor =>
+export const meanPinballError = (
+  prediction: Tensor,
+  target: Tensor,
+  { weights, quantile = 0.5 }: PinballErrorOptions = {},
+): Tensor =>
   average("meanPinballError", prediction, target, weights, (error) =>
     maximum(mul(error, 1 - quantile), mul(error, -quantile)));
 
 export interface ExplainedOptions extends WeightsOption {
   /**
-   * What becomes of several columns: their even mean (default), their mean by the variance of the targets, or `none`: one
-   * value for each, [D].
+   * What becomes of several columns: their even mean (default), their mean by the variance of the targets, or `none`:
+   * one value for each, [D].
    */
   readonly columns?: "mean" | "variance" | "none";
 }
 
 /**
- * Coefficient of determination 1 − Σ(t − x)² / Σ(t − t̄)²: 1 is perfect, 0 as good as the mean of the targets. Where the
- * targets are constant it is 1 for perfect predictions and 0 for others.
+ * Coefficient of determination 1 − Σ(t − x)² / Σ(t − t̄)²: 1 is perfect, 0 as good as the mean of the targets. Where
+ * the targets are constant it is 1 for perfect predictions and 0 for others.
  */
 export function r2(prediction: Tensor, target: Tensor, { weights, columns }: ExplainedOptions = {}): Tensor {
   const op = "r2";
@@ -64,7 +74,11 @@ export function r2(prediction: Tensor, target: Tensor, { weights, columns }: Exp
 }
 
 /** 1 − Var(t − x) / Var(t): as `r2`, but blind to a constant offset. */
-export function explainedVariance(prediction: Tensor, target: Tensor, { weights, columns }: ExplainedOptions = {}): Tensor {
+export function explainedVariance(
+  prediction: Tensor,
+  target: Tensor,
+  { weights, columns }: ExplainedOptions = {},
+): Tensor {
   const op = "explainedVariance";
   requireAlike(op, prediction, target);
   return explained(varianceOf(op, sub(target, prediction), weights), varianceOf(op, target, weights), columns);

@@ -20,7 +20,9 @@ export async function numbersOf(values: Values): Promise<Numbers> {
   return { data: Float64Array.from(values), shape: [values.length] };
 }
 
-/** Labels as numbers: integers as they are, and the class of the greatest score, the first of equals, for [N, C] scores. */
+/**
+ * Labels as numbers: integers as they are, and the class of the greatest score, the first of equals, for [N, C] scores.
+ */
 export async function labelsOf(values: Values): Promise<Float64Array> {
   const { data, shape } = await numbersOf(values);
   const isScores = shape.length === 2 && values instanceof Tensor && isFloat(values.dtype);

@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-explicit-any -- what a case holds depends on its op, and the tests say what they expect */
 /** Reading the fixtures and comparing with them, shared by the tests of this package. */
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
