@@ -7,6 +7,7 @@ import type { Case, CaseFile, OpCase } from "./case.ts";
 import type { FloatType } from "./checks.ts";
 import { checkHigherOrder } from "./higher-order.ts";
 import { type InteropCase, checkInterop } from "./interop.ts";
+import { type LinearCase, type LinearFile, checkLinearModel } from "./linear-models.ts";
 import { type CalibrationCase, checkCalibration } from "./metrics/calibration.ts";
 import { type MetricCase, checkMetric } from "./metrics/metrics.ts";
 import { checkOp } from "./op-case.ts";
@@ -66,8 +67,10 @@ export const checkers: Readonly<Record<string, Checker>> = {
   schedules: (each) => checkSchedule(each as ScheduleCase),
   "train-digits": (each, dtype, { file, data }) =>
     checkTraining(each as unknown as TrainingCase, dtype, file as TrainingFile, data),
+  "linear-models": (each, _, { file, data }) =>
+    checkLinearModel(each as unknown as LinearCase, file as LinearFile, data),
   metrics: (each) => checkMetric(each as unknown as MetricCase),
-  calibration: (each) => checkCalibration(each as unknown as CalibrationCase),
+  calibration: (each, _, { data }) => checkCalibration(each as unknown as CalibrationCase, data),
   "init-rng": (each, dtype) => checkRandom(each as unknown as RandomCase, dtype),
   interop: (each) => checkInterop(each as InteropCase),
   "higher-order": (each, dtype) => checkHigherOrder(each as Parameters<typeof checkHigherOrder>[0], dtype),
