@@ -50,6 +50,7 @@ describe("evaluate", () => {
     const empty = zeros([0, 3]);
     expect(await add(empty, 1).array()).toEqual([]);
     expect(await sum(empty, { axis: 0 }).array()).toEqual([0, 0, 0]);
+    expect(await sum(sum(empty, { axis: 1 })).item()).toBe(0);
     expect(await matmul(zeros([2, 0]), zeros([0, 3])).array()).toEqual([[0, 0, 0], [0, 0, 0]]);
   });
 });

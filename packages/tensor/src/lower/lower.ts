@@ -92,7 +92,8 @@ function assemble(
     if (output !== undefined && !inputIds.has(place)) return { space: "output", index: output };
     const input = inputIds.get(place);
     if (input !== undefined) return { space: "input", index: input };
-    return { space: "temporary", ...memory.temporaries.get(place)! };
+    // A value without elements is never written and has no place.
+    return { space: "temporary", ...(memory.temporaries.get(place) ?? { offset: 0, bytes: 0 }) };
   };
   const kernels: Kernel[] = [];
   const numbers = new Map<string, number>();

@@ -42,7 +42,7 @@ function verifySlot(
     if (slot.offset + slot.bytes > program.temporaryBytes) fail(`step ${step}: temporary ${arg} ends outside the scratch space`);
     if (length * bytesOf(dtype) > slot.bytes) fail(`step ${step}: argument ${arg} is longer than its temporary`);
     const whole = holds.some((held) => held.slot.offset === slot.offset && held.slot.bytes === slot.bytes);
-    if (access === "read" && !whole) fail(`step ${step} reads temporary ${arg} before it is written`);
+    if (access === "read" && !whole && length > 0) fail(`step ${step} reads temporary ${arg} before it is written`);
     return;
   }
   const spec = (slot.space === "input" ? program.inputs : program.outputs)[slot.index];
