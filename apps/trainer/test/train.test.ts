@@ -113,7 +113,7 @@ describe("evaluate and predict", () => {
   });
 
   it("predicts rows without a target, in another order of columns, with gaps and colors never seen", async () => {
-    const rows = work.write("new.csv", "color,width,length\nblue,2.1,6.2\n,0,NA\nred,0.1,0.2\n");
+    const rows = work.write("new.csv", "color,width,thorns,price,length\nblue,2.1,no,20.1,6.2\n,1,no,NA,NA\nred,0.1,yes,10.2,0.2\n");
     const { out, code } = await work.run(["predict", run, rows]);
     expect(code).toBe(0);
     const lines = out.trim().split("\n");
@@ -124,6 +124,11 @@ describe("evaluate and predict", () => {
       const sum = line.replace(/^("[^"]*"|[^,]*),/, "").split(",").reduce((total, p) => total + Number(p), 0);
       expect(sum).toBeCloseTo(1, 4);
     }
+  });
+
+  it("names the column that a file lacks", async () => {
+    const rows = work.write("narrow.csv", "color,width,thorns,price\nred,2,no,20\n");
+    expect(await work.run(["predict", run, rows])).toMatchObject({ code: 3, out: "", error: expect.stringContaining('there is no column "length"') as string });
   });
 
   it("writes predictions to a file", async () => {
