@@ -56,7 +56,10 @@ function serve(script: string, isolated: boolean): Promise<Server> {
 /** Relative to the largest: fused multiply-adds round differently from engine to engine. */
 function expectClose(received: readonly number[], expected: readonly number[], tolerance: number): void {
   expect(received).toHaveLength(expected.length);
-  received.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(tolerance * Math.max(1, Math.abs(expected[i]!))));
+  received.forEach((value, i) => {
+    const wanted = expected[i]!;
+    expect(Math.abs(value - wanted)).toBeLessThan(tolerance * Math.max(1, Math.abs(wanted)));
+  });
 }
 
 test("the program of the browser tests trains in Node", async () => {
@@ -74,8 +77,9 @@ describe.skipIf(!isInstalled)(title, () => {
   let script: string;
   let inNode: Report;
   beforeAll(async () => {
-    [browser, script, inNode] = await Promise.all([chromium.launch({ executablePath, args: flags }), bundle(), program()]);
-  });
+    const launched = chromium.launch({ executablePath, args: flags });
+    [browser, script, inNode] = await Promise.all([launched, bundle(), program()]);
+  }, 120_000);
   afterAll(() => browser?.close());
 
   test.each([
@@ -88,7 +92,7 @@ describe.skipIf(!isInstalled)(title, () => {
     tab.on("pageerror", (error) => complaints.push(String(error)));
     try {
       await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-      await tab.waitForFunction("globalThis.report || globalThis.failure", undefined, { timeout: 45_000 }).catch((error: unknown) => {
+      await tab.waitForFunction("globalThis.report || globalThis.failure", undefined, { timeout: 90_000 }).catch((error: unknown) => {
         throw new Error(`the page gave no report: ${complaints.join("; ") || String(error)}`);
       });
       expect(await tab.evaluate("globalThis.failure")).toBeUndefined();
@@ -107,5 +111,5 @@ describe.skipIf(!isInstalled)(title, () => {
       server.close();
       server.closeAllConnections();
     }
-  });
+  }, 120_000);
 });

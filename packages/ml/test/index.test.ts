@@ -31,7 +31,8 @@ describe("exports", () => {
     const { dependencies } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
       dependencies: Record<string, string>;
     };
-    expect(Object.keys(dependencies).sort()).toEqual([...packages, "backend-cpu"].map((name) => `@dormouse/${name}`).sort());
+    const named = [...packages, "backend-cpu"].map((name) => `@dormouse/${name}`);
+    expect(Object.keys(dependencies).sort()).toEqual(named.sort());
   });
 });
 

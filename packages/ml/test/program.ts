@@ -1,7 +1,7 @@
 /** A small program over the umbrella package, written once and run in Node and in a browser. */
 import {
-  type Key, type Tensor, Linear, adam, add, compile, crossEntropy, device, fit, key, moons, mul, picked, split, sum, tanh,
-  tensor, valueAndGrad,
+  type Key, type Tensor, Linear, adam, add, compile, crossEntropy, device, fit, key, moons, mul, picked, split, sum,
+  tanh, tensor, valueAndGrad,
 } from "@dormouse/ml";
 
 /** What the program computed, as plain data that survives the way out of a page. */
@@ -45,7 +45,8 @@ export async function program(): Promise<Report> {
     batch: 50,
   });
 
-  const wide = tensor(Float32Array.from({ length: 256 * 256 }, (_, i) => ((i * 37) % 101) / 101), { shape: [256, 256] });
+  const elements = Float32Array.from({ length: 256 * 256 }, (_, i) => ((i * 37) % 101) / 101);
+  const wide = tensor(elements, { shape: [256, 256] });
   const product = wide.matmul(wide).mean({ axis: 0 }).slice([[0, 4]]);
   return {
     hello,
