@@ -38,6 +38,7 @@ const path = join(folder, "model.safetensors");
 await save(path, run.model);
 const restored = await load(path, mlp(1));
 const options = { loss: crossEntropy, metrics: { accuracy } };
-const [before, after] = [await evaluateModel(run.model, validation, options), await evaluateModel(restored, validation, options)];
+const before = await evaluateModel(run.model, validation, options);
+const after = await evaluateModel(restored, validation, options);
 console.log(before.loss === after.loss, before.accuracy === after.accuracy); // true true
 await rm(folder, { recursive: true });

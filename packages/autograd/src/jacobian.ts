@@ -126,7 +126,12 @@ export function jacfwd<A extends readonly unknown[], R, const N extends number =
 }
 
 /** The Jacobian by forward mode. */
-const byColumns = (op: string, f: (...args: unknown[]) => unknown, position: number, given: readonly unknown[]): unknown =>
+const byColumns = (
+  op: string,
+  f: (...args: unknown[]) => unknown,
+  position: number,
+  given: readonly unknown[],
+): unknown =>
   jacobian(op, f, position, given, (tape, outputs, inputs) => {
     const columns = new Map(
       inputs.map((input) => {
