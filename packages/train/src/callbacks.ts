@@ -18,6 +18,7 @@ interface Terminal {
 export function progress<M extends object>(options: ProgressOptions = {}): Callback<M> {
   const terminal = (globalThis as { readonly process?: Terminal }).process?.stderr;
   const live = options.live ?? terminal?.isTTY === true;
+  // eslint-disable-next-line no-console -- where there is no standard error, as in a page, progress is what the console is for
   const write = options.write ?? ((text: string) => (terminal ? terminal.write(text) : console.error(text.trimEnd())));
   const erase = live ? "\r\x1b[K" : "";
   return {
