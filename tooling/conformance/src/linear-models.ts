@@ -9,7 +9,7 @@ import { binaryCrossEntropyWithLogits, crossEntropy, mse } from "@dormouse/losse
 import { r2 } from "@dormouse/metrics";
 import { softshrink } from "@dormouse/nn";
 import {
-  type Tensor, abs, add, argmax, cast, compile, concat, div, equal, greater, linear, matmul, mean, mul, neg,
+  type Tensor, abs, add, argmax, cast, compile, div, equal, greater, linear, matmul, mean, mul, neg,
   reshape, slice, square, std, sub, sum, tensor, where, zeros,
 } from "@dormouse/tensor";
 import type { Case, CaseFile } from "./case.ts";

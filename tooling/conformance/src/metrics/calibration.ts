@@ -12,8 +12,8 @@ import {
   maximumCalibrationError, plattScaling, reliability, splitConformal, temperatureScaling,
 } from "@dormouse/metrics";
 import {
-  type Tensor, add, cast, exp, expandDims, greaterEqual, lessEqual, log, logSoftmax, logicalAnd, max, maximum, mean, mul, neg,
-  slice, softmax, sub, sum, takeAlongAxis, tensor,
+  type Tensor, add, cast, exp, expandDims, greaterEqual, lessEqual, log, logSoftmax, logicalAnd, max, maximum, mean, mul,
+  neg, slice, softmax, sub, sum, takeAlongAxis, tensor,
 } from "@dormouse/tensor";
 import type { Case } from "../case.ts";
 import { Checks } from "../checks.ts";
