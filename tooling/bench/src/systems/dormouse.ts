@@ -3,7 +3,8 @@ import { valueAndGrad } from "@dormouse/autograd";
 import { adam } from "@dormouse/optim";
 import {
   type Tensor, add, argmax, compile, conv2d, div, exp, linear, logSoftmax, logsumexp, matmul, maxPool2d, mean, mul, neg,
-  permute, relu, reshape, setDevice, sigmoid, softmax, sqrt, square, sub, sum, tanh, tensor, transpose, treeLeaves, variance,
+  permute, relu, reshape, setDevice, sigmoid, softmax, sqrt, square, sub, sum, tanh, tensor, transpose, treeLeaves,
+  variance,
 } from "@dormouse/tensor";
 import type { Device } from "@dormouse/tensor/graph";
 import {
@@ -193,7 +194,8 @@ function ofBlock(task: Attention): Prepared {
   const norm = (x: Tensor, gain: Tensor, shift: Tensor): Tensor => add(mul(standardized(x), gain), shift);
   const lossOf = (m: typeof model, x: Tensor): Tensor => {
     const rested = norm(x, m.gain1, m.shift1);
-    const [q, k, v] = [m.query, m.key, m.value].map((weight) => split(linear(rested, weight))) as [Tensor, Tensor, Tensor];
+    const project = (weight: Tensor): Tensor => split(linear(rested, weight));
+    const [q, k, v] = [project(m.query), project(m.key), project(m.value)];
     const scores = mul(matmul(q, permute(k, [0, 1, 3, 2])), 1 / Math.sqrt(width / heads));
     const mixed = reshape(permute(matmul(softmax(scores), v), [0, 2, 1, 3]), [batch, sequence, width]);
     const attended = add(x, linear(mixed, m.output));

@@ -222,9 +222,9 @@ class Preparation {
     const { batch, sequence, width, heads } = task;
     const norm = (x: Arr, gain: Arr, shift: Arr): Arr => this.#standardized(x).mul(gain).add(shift);
     const lossOf = (...all: Arr[]): Arr => {
-      const [x, gain1, shift1, query, key, value, output, gain2, shift2, widen, widenBias, narrow, narrowBias] = all as [
-        Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr,
-      ];
+      const [
+        x, gain1, shift1, query, key, value, output, gain2, shift2, widen, widenBias, narrow, narrowBias,
+      ] = all as [Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr, Arr];
       const rested = norm(x.ref, gain1, shift1);
       const split = (h: Arr, weight: Arr): Arr =>
         np.matmul(h, weight).reshape([batch, sequence, heads, width / heads]).transpose([0, 2, 1, 3]);

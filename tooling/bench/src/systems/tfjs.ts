@@ -84,7 +84,11 @@ interface Data {
 const batchesOf = (batches: readonly Batch[], axes?: readonly number[]): readonly Data[] =>
   batches.map(({ x, y }) => ({ x: axes ? turned(x, axes) : toTensor(x), y: toTensor(y) }));
 
-function ofTraining(variables: readonly tf.Variable[], forward: (x: Tensor) => Tensor, data: readonly Data[]): Prepared {
+function ofTraining(
+  variables: readonly tf.Variable[],
+  forward: (x: Tensor) => Tensor,
+  data: readonly Data[],
+): Prepared {
   const { learningRate, beta1, beta2, eps } = adamOptions;
   const optimizer = tf.train.adam(learningRate, beta1, beta2, eps);
   let loss: Tensor | null = null;
@@ -132,7 +136,8 @@ function cnnVariables(task: Cnn): tf.Variable[] {
   const rows = { data: weight.data, shape: [channels, side, side, task.classes] };
   const last = turned(rows, [1, 2, 0, 3]).reshape([side * side * channels, task.classes]);
   const filters = [filter1, filter2].map((filter) => turned(filter, [2, 3, 1, 0]));
-  return [filters[0]!, toTensor(bias1), filters[1]!, toTensor(bias2), last, toTensor(bias)].map((value) => tf.variable(value));
+  const start = [filters[0]!, toTensor(bias1), filters[1]!, toTensor(bias2), last, toTensor(bias)];
+  return start.map((value) => tf.variable(value));
 }
 
 function cnn([filter1, bias1, filter2, bias2, weight, bias]: readonly Tensor[], x: Tensor): Tensor {
@@ -184,7 +189,8 @@ function ofBlock(task: Attention): Prepared {
       Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor,
     ];
     const rested = norm(x, gain1, shift1);
-    const [q, k, v] = [query, key, value].map((weight) => split(product(rested, weight))) as [Tensor, Tensor, Tensor];
+    const project = (weight: Tensor): Tensor => split(product(rested, weight));
+    const [q, k, v] = [project(query), project(key), project(value)];
     const scores = tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(width / heads));
     const mixed = tf.transpose(tf.matMul(tf.softmax(scores), v), [0, 2, 1, 3]).reshape([batch, sequence, width]);
     const attended = tf.add(x, product(mixed, output));

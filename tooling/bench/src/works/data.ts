@@ -4,7 +4,7 @@
  */
 import type { Attention, Cnn, Mlp } from "./work.ts";
 
-/** Uniform floats in [low, high): a 32-bit congruential generator (Numerical Recipes), the high 24 bits of each state. */
+/** Uniform floats in [low, high): the high 24 bits of a 32-bit congruential generator (Numerical Recipes). */
 export function uniform(length: number, seed: number, low = 0, high = 1): Float32Array {
   const values = new Float32Array(length);
   let state = seed >>> 0;
