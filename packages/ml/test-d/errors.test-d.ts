@@ -1,4 +1,4 @@
-/** Bad calls that the compiler refuses, one below each comment. `test/sentences.test.ts` compares what it says. */
+/** Bad calls that the compiler refuses; `tooling/types/test/sentences.test.mjs` compares what it says about them. */
 import {
   type Key, type Tensor, Linear, add, adam, cast, concat, cpu, dataset, fit, grad, key, linear, matmul,
   mean, normal, permute, setDevice, split, stack, sum, tensor,
