@@ -4,6 +4,7 @@ export type { DType, TypedArray } from "./core/dtype.ts";
 export type { Shape } from "./core/shape.ts";
 export * from "./core/errors.ts";
 export * from "./ops/index.ts";
+export * as linalg from "./linalg/index.ts";
 export * from "./random/index.ts";
 export * from "./tree/index.ts";
 export { type CompileOptions, type Compiled, compile } from "./run/compile.ts";
