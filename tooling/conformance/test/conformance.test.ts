@@ -50,7 +50,7 @@ for (const [name, make] of [["reference", reference], ["cpu", cpu]] as const) {
       const report = await runSuite(files, { group });
       expect(report.failures.map(({ case: id, dtype, message }) => `${id}: ${dtype} ${message}`)).toEqual([]);
       expect(report.unknown[group] ?? []).toEqual(skipped[group] ?? []);
-    });
+    }, 180_000);
   });
 }
 
@@ -196,7 +196,7 @@ describe("command", () => {
     [["--backend", "abacus"], "there is no backend 'abacus'"],
     [["--group", "ops-quantum"], "there is no group 'ops-quantum'"],
     [["--dtype", "float16"], "--dtype is 'float16'"],
-    [["--cases", tmpdir()], "no file of format"],
+    [["--cases", fileURLToPath(new URL(".", import.meta.url))], "no file of format"],
   ])("%s is refused", async (parameters, message) => {
     await expect(run(...parameters)).rejects.toThrow(message);
   });
