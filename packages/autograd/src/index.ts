@@ -7,3 +7,5 @@ export { type ArgumentOption, type Jacobian, hessian, hvp, jacfwd, jacrev } from
 export { checkpoint } from "./checkpoint.ts";
 export { type Cotangents, customJvp, customVjp, stopGradient } from "./custom.ts";
 export { type CheckOptions, type CheckReport, type CheckedEntry, checkGrads } from "./check.ts";
+export { type ExplainedLine, type ExplainedName, type Explanation, explain } from "./explain.ts";
+export { type EvaluationTrace, type ReverseStep, type TraceStep, evaluationTrace } from "./evaluation-trace.ts";

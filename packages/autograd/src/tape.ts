@@ -36,11 +36,23 @@ export function record(outputs: readonly Tensor[], inputs: readonly Tensor[]): T
   return tape;
 }
 
-/** Reverse mode: cotangents of `outputs` (null for zero) to cotangents of every node they reach. */
+/** One product with a transposed Jacobian: what `node`, whose cotangent is `ct`, adds to the cotangent of `source`. */
+export interface Contribution {
+  readonly node: Tensor;
+  readonly ct: Tensor;
+  readonly source: Tensor;
+  readonly part: Tensor;
+}
+
+/**
+ * Reverse mode: cotangents of `outputs` (null for zero) to cotangents of every node they reach. `observe` is told of
+ * every contribution, in order.
+ */
 export function pull(
   tape: Tape,
   outputs: readonly Tensor[],
   cotangents: readonly (Tensor | null)[],
+  observe?: (contribution: Contribution) => void,
 ): ReadonlyMap<Tensor, Tensor> {
   const sums = new Map<Tensor, Tensor>();
   const accumulate = (node: Tensor, ct: Tensor): void => {
@@ -56,7 +68,10 @@ export function pull(
     const ct = sums.get(node);
     if (!ct) continue;
     maps.forEach((map, k) => {
-      if (map) accumulate(sources[k]!, map.transpose(ct));
+      if (!map) return;
+      const part = map.transpose(ct);
+      observe?.({ node, ct, source: sources[k]!, part });
+      accumulate(sources[k]!, part);
     });
   }
   return sums;

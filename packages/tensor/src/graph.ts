@@ -23,4 +23,6 @@ export { Device, type DeviceStatistics } from "./run/device.ts";
 export { DeviceStorage, HostStorage } from "./run/storage.ts";
 export { kernelKey } from "./lower/finish.ts";
 export { partsOf } from "./linalg/parts.ts";
+export { valuesOf } from "./lower/ir.ts";
 export { lower } from "./lower/lower.ts";
+export type { Value } from "./lower/value.ts";
