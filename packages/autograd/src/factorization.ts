@@ -1,8 +1,7 @@
 /**
  * Derivatives of factorizations, one row for each: how a small change of the matrix changes the parts. Only this
- * direction is spelled out; it is linear, so reverse mode is its transpose, taken by the walks of `tape.ts`. A division
- * by the difference of two equal eigenvalues or singular values, or by a singular value of 0, counts as 0: what
- * depends on a well-defined subspace or on the values alone keeps its derivative. Sources: Giles, "Collected matrix
+ * direction is spelled out; it is linear, so reverse mode is its transpose, taken by the walks of `tape.ts`. Vectors of
+ * equal eigenvalues or singular values have no derivative, and what is computed for them is not finite. Sources: Giles, "Collected matrix
  * derivative results" (2008); Walter and Lehmann, "Algorithmic differentiation of linear algebra functions" (2010).
  */
 import {
@@ -50,11 +49,12 @@ function diagonal(x: Tensor): Tensor {
   return primitive.reduce(minus(x, add(strict("lower"), strict("upper"))), "sum", [x.rank - 1]);
 }
 
-/** The inverse of each element, 0 of 0. */
-function inverse(x: Tensor): Tensor {
-  const isZero = primitive.equal(x, zeros(x));
+/** 1/x off the diagonal of square matrices, 0 on it. */
+function inverseGaps(x: Tensor): Tensor {
   const one = constant(1, x.shape, x.dtype);
-  return where(isZero, zeros(x), div(one, where(isZero, one, x)));
+  const off = add(triangle(one, "lower", "strict"), triangle(one, "upper", "strict"));
+  const onDiagonal = primitive.equal(off, zeros(x));
+  return where(onDiagonal, zeros(x), div(one, where(onDiagonal, one, x)));
 }
 
 /** l⁻¹·x for lower triangles, x·u⁻¹ for upper ones. */
@@ -100,7 +100,7 @@ const changes: { readonly [N in Factorization]: Change } = {
     const inner = dot(swapLast(v!), dot(symmetricPart(t), v!));
     const n = w!.shape.at(-1)!;
     const gaps = minus(alongRows(w!, n), swapLast(alongRows(w!, n)));
-    return [diagonal(inner), dot(v!, mul(inverse(gaps), inner))];
+    return [diagonal(inner), dot(v!, mul(inverseGaps(gaps), inner))];
   },
 
   svd([u, s, v], t) {
@@ -110,12 +110,12 @@ const changes: { readonly [N in Factorization]: Change } = {
     const columns = alongRows(s!, n);
     const rows = swapLast(columns);
     // 1 / (sⱼ² − sᵢ²) as a product, which loses no digits where the two are close.
-    const gaps = mul(inverse(minus(columns, rows)), inverse(add(columns, rows)));
+    const gaps = inverseGaps(mul(minus(columns, rows), add(columns, rows)));
     const turned = swapLast(inner);
     const du = dot(u!, mul(gaps, add(mul(inner, columns), mul(rows, turned))));
     const dv = dot(v!, mul(gaps, add(mul(rows, inner), mul(turned, columns))));
     const outside = minus(image, dot(u!, inner));
-    return [m > n ? add(du, mul(outside, alongRows(inverse(s!), m))) : du, diagonal(inner), dv];
+    return [m > n ? add(du, div(outside, alongRows(s!, m))) : du, diagonal(inner), dv];
   },
 };
 

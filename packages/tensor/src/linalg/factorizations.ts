@@ -4,7 +4,9 @@ import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { tril, triu } from "../ops/creation.ts";
 import { typed } from "../ops/operands.ts";
-import { guarded, identityLike, mainDiagonal, requireMatrix, requireSquare, swapLast } from "./matrices.ts";
+import {
+  alongRows, guarded, identityLike, mainDiagonal, requireMatrix, requireSquare, ruled, swapLast,
+} from "./matrices.ts";
 import { partsOf } from "./parts.ts";
 
 /**
@@ -86,14 +88,24 @@ export interface Eigh {
 
 /**
  * Eigenvalues and eigenvectors of symmetric matrices [.., n, n], by Jacobi's rotations: a = vectors·diag(values)·vectorsᵀ.
- * The symmetric part (a + aᵀ)/2 is read, and the derivative is symmetric. Equal eigenvalues have no vectors of their own:
- * their mutual part of the derivative counts as 0, which is right for whatever does not depend on that choice. A matrix
- * with elements that are not finite has NaN only.
+ * The symmetric part (a + aᵀ)/2 is read, and the derivative is symmetric: that of the values is vᵀ·da·v, equal ones
+ * too; that of the vectors divides by the differences of values and is not finite where two are equal. A matrix with
+ * elements that are not finite has NaN only.
  */
 export function eigh(a: Tensor): Eigh {
   const n = requireSquare("linalg.eigh", a).shape.at(-1)!;
-  const [values, vectors] = partsOf(primitive.factor(a, "eigh"), "eigh", n, n) as [Tensor, Tensor];
-  return { values, vectors };
+  const parts = (x: Tensor): [Tensor, Tensor] =>
+    partsOf(primitive.factor(x, "eigh"), "eigh", n, n) as [Tensor, Tensor];
+  const values = ruled("linalg.eigh", [a], (x) => parts(x)[0], ([x]) => {
+    const [, v] = parts(x!);
+    return [
+      {
+        apply: (t) => primitive.reduce(primitive.mul(primitive.dot(t, v), v), "sum", [t.rank - 2]),
+        transpose: (ct) => primitive.dot(primitive.mul(v, alongRows(ct, n)), swapLast(v)),
+      },
+    ];
+  });
+  return { values, vectors: parts(a)[1] };
 }
 
 /** Parts of `svd`. */
@@ -108,17 +120,33 @@ export interface SVD {
 
 /**
  * The singular value decomposition u·diag(s)·vt = a of matrices [.., m, n], by one-sided Jacobi rotations. Pairs of
- * vectors have a free sign. Equal singular values count in the derivative as in `eigh`, and so does a singular value of
- * 0. A matrix with elements that are not finite has NaN only.
+ * vectors have a free sign. The derivative of the values is diag(uᵀ·da·v), equal ones too; that of the vectors is not
+ * finite where two values are equal, or one is 0. A matrix with elements that are not finite has NaN only.
  */
 export function svd(a: Tensor): SVD {
   const [m, n] = requireMatrix("linalg.svd", a).shape.slice(-2) as [number, number];
-  const parts = (x: Tensor): [Tensor, Tensor, Tensor] =>
-    partsOf(primitive.factor(x, "svd"), "svd", Math.max(m, n), Math.min(m, n)) as [Tensor, Tensor, Tensor];
-  if (m >= n) {
-    const [u, s, v] = parts(a);
-    return { u, s, vt: swapLast(v) };
-  }
-  const [v, s, u] = parts(swapLast(a));
-  return { u, s, vt: swapLast(v) };
+  const [u, , vt] = singularParts(a, m, n);
+  return { u, s: singularValues(a), vt };
+}
+
+/** u, s and vt, cut from one factorization: of aᵀ, where `a` is wide. */
+function singularParts(a: Tensor, m: number, n: number): [u: Tensor, s: Tensor, vt: Tensor] {
+  const x = m >= n ? a : swapLast(a);
+  const parts = partsOf(primitive.factor(x, "svd"), "svd", Math.max(m, n), Math.min(m, n));
+  const [left, s, right] = parts as [Tensor, Tensor, Tensor];
+  return m >= n ? [left, s, swapLast(right)] : [right, s, swapLast(left)];
+}
+
+/** The singular values of matrices [.., m, n], descending: [.., min(m, n)]. */
+export function singularValues(a: Tensor): Tensor {
+  const [m, n] = requireMatrix("linalg.singularValues", a).shape.slice(-2) as [number, number];
+  return ruled("linalg.singularValues", [a], (x) => singularParts(x, m, n)[1], ([x]) => {
+    const [u, , vt] = singularParts(x!, m, n);
+    return [
+      {
+        apply: (t) => primitive.reduce(primitive.mul(primitive.dot(swapLast(u), t), vt), "sum", [t.rank - 1]),
+        transpose: (ct) => primitive.dot(primitive.mul(u, alongRows(ct, m)), vt),
+      },
+    ];
+  });
 }

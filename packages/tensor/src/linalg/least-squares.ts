@@ -8,9 +8,8 @@ import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { filledLike } from "../ops/operands.ts";
 import { minus } from "../ops/pieces.ts";
-import { svd } from "./factorizations.ts";
-import { identityLike, requireMatrix, swapLast, systemOf } from "./matrices.ts";
-import { ruled } from "./solve.ts";
+import { singularValues, svd } from "./factorizations.ts";
+import { identityLike, requireMatrix, ruled, swapLast, systemOf } from "./matrices.ts";
 
 const { add, dot, mul } = primitive;
 
@@ -130,27 +129,8 @@ export function lstsq(a: Tensor, b: Tensor, { rcond }: RankOptions = {}): LeastS
   return { x: system.restore(x), residuals: system.restore(residuals), rank: rankOf(values, limit), singularValues: values };
 }
 
-/** The singular values of matrices [.., m, n], descending: [.., min(m, n)]. ds = diag(uᵀ·da·v), for equal values too. */
-export function singularValues(a: Tensor): Tensor {
-  requireMatrix("linalg.singularValues", a);
-  return ruled(
-    "linalg.singularValues",
-    [a],
-    (matrix) => svd(matrix).s,
-    ([matrix]) => {
-      const { u, vt } = svd(matrix!);
-      return [
-        {
-          apply: (t) => primitive.reduce(mul(dot(swapLast(u), t), vt), "sum", [t.rank - 1]),
-          transpose: (ct) => dot(u, mul(vt, alongColumns(ct, vt.shape))),
-        },
-      ];
-    },
-  );
-}
-
 /** How many singular values of matrices [.., m, n] count: int32 [..batch]. */
 export function matrixRank(a: Tensor, { rcond }: RankOptions = {}): Tensor {
   const limit = rcondOf("linalg.matrixRank", requireMatrix("linalg.matrixRank", a), rcond);
-  return rankOf(svd(a).s, limit);
+  return rankOf(singularValues(a), limit);
 }

@@ -3,7 +3,7 @@
  * known only once there are values. A matrix is the last two axes; all axes before them are a batch.
  */
 import { ShapeError, ValueError } from "../core/errors.ts";
-import { primitive } from "../core/primitives.ts";
+import { type CallRule, primitive } from "../core/primitives.ts";
 import { type Shape, axesOf, showShape, stridesOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { diagonal } from "../ops/cumulative.ts";
@@ -99,3 +99,20 @@ export function guarded(x: Tensor, bad: Tensor, op: string, problem: string, hin
 
 /** Flags of zeros. */
 export const isZero = (x: Tensor): Tensor => primitive.equal(x, filledLike(x, 0));
+
+/** Numbers [.., n] along the rows of matrices [.., m, n]. */
+export const alongRows = (x: Tensor, m: number): Tensor => {
+  const lead = x.rank - 1;
+  return primitive.broadcast(x, [...x.shape.slice(0, lead), m, x.shape[lead]!], [...axesOf(lead), lead + 1]);
+};
+
+/** A function of some inputs with a derivative of its own. */
+export function ruled(
+  name: string,
+  inputs: readonly Tensor[],
+  compute: (...inputs: Tensor[]) => Tensor,
+  rule: CallRule,
+): Tensor {
+  const holes = inputs.map((input) => primitive.placeholder(input.shape, input.dtype));
+  return primitive.call(inputs, { name, body: { inputs: holes, output: compute(...holes) }, rule });
+}

@@ -6,8 +6,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { absolute, filledLike, typed } from "../ops/operands.ts";
 import { max, min, norm, sum } from "../ops/reduce.ts";
 import { identityLike, isZero, mainDiagonal, requireMatrix, requireSquare } from "./matrices.ts";
-import { singularValues } from "./least-squares.ts";
-import { lu } from "./factorizations.ts";
+import { lu, singularValues } from "./factorizations.ts";
 import { inv, quotient } from "./solve.ts";
 
 /**

@@ -9,22 +9,11 @@ import type { Tensor } from "../core/tensor.ts";
 import { filledLike, typed } from "../ops/operands.ts";
 import { stopped } from "../ops/pieces.ts";
 import { prod } from "../ops/reduce.ts";
-import { guarded, identityLike, isZero, mainDiagonal, requireSquare, swapLast, systemOf } from "./matrices.ts";
+import { guarded, identityLike, isZero, mainDiagonal, requireSquare, ruled, swapLast, systemOf } from "./matrices.ts";
 import { partsOf } from "./parts.ts";
 
 const { dot, mul, neg } = primitive;
 const singularHint = "use lstsq or pinv, or add a small multiple of the identity";
-
-/** A function of some inputs with a derivative of its own. */
-export function ruled(
-  name: string,
-  inputs: readonly Tensor[],
-  compute: (...inputs: Tensor[]) => Tensor,
-  rule: CallRule,
-): Tensor {
-  const holes = inputs.map((input) => primitive.placeholder(input.shape, input.dtype));
-  return primitive.call(inputs, { name, body: { inputs: holes, output: compute(...holes) }, rule });
-}
 
 /** lu and rows of the factorization of square matrices. */
 const eliminate = (a: Tensor): [Tensor, Tensor] =>
