@@ -1,5 +1,5 @@
-/** Matrix products (`ops-matmul`) and what there is of dense linear algebra (`ops-linalg`). */
-import { add, einsum, linear, matmul, mul, outer, trace, transpose } from "@dormouse/tensor";
+/** Matrix products (`ops-matmul`) and dense linear algebra (`ops-linalg`). */
+import { add, einsum, linalg, linear, matmul, mul, outer, trace, transpose } from "@dormouse/tensor";
 import type { Table } from "../table.ts";
 
 /** Products. */
@@ -14,4 +14,14 @@ export const products: Table = {
 };
 
 /** Linear algebra. */
-export const linearAlgebra: Table = { trace: ({ a }) => trace(a) };
+export const linearAlgebra: Table = {
+  trace: ({ a }) => trace(a),
+  inverse: ({ a }) => linalg.inv(a),
+  solve: ({ a, b }) => linalg.solve(a, b),
+  det: ({ a }) => linalg.det(a),
+  slogdet({ a }) {
+    const { sign, logAbsDet } = linalg.slogdet(a);
+    return { sign, logabsdet: logAbsDet };
+  },
+  cholesky: ({ a }) => linalg.cholesky(a),
+};
