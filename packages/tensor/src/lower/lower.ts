@@ -4,7 +4,7 @@
  */
 import { sizeOf } from "../core/shape.ts";
 import { finish, kernelKey } from "./finish.ts";
-import { type Region, valuesOf } from "./ir.ts";
+import { type Region, Values, valuesOf } from "./ir.ts";
 import { type Value, is } from "./value.ts";
 import { merge } from "./merge.ts";
 import { type Plan, plan } from "./plan.ts";
@@ -15,8 +15,6 @@ import { verify } from "./verify.ts";
 export interface LowerOptions {
   /** Identifies the program in caches. */
   readonly key: string;
-  /** Inputs (by number) whose memory outputs may take over. */
-  readonly donated?: ReadonlySet<number>;
   /** `false`: one kernel per operation, for comparison. */
   readonly fuse?: boolean;
   /** Buffers one kernel may take; 0 for no limit. */
@@ -34,10 +32,17 @@ export interface Lowered {
   readonly results: readonly ResultPlace[];
 }
 
-/** Lowers a region. */
-export function lower(region: Region, options: LowerOptions): Lowered {
-  const roots = valuesOf(region).map(withoutReshape);
-  const computed = [...new Set(roots)].filter((value) => value.op !== "input");
+/** Lowers a region. `donated`: inputs (by number) whose memory outputs may take over. */
+export const lower = (region: Region, options: LowerOptions & { readonly donated?: ReadonlySet<number> }): Lowered =>
+  prepare(region, options)(options.donated);
+
+/**
+ * Schedules the kernels of a region; what is returned plans their memory for a set of donated inputs, as often as
+ * wanted and after the graph is gone.
+ */
+export function prepare(region: Region, options: LowerOptions): (donated?: ReadonlySet<number>) => Lowered {
+  const roots = distinctRoots(region);
+  const computed = roots.filter((value) => value.op !== "input");
   const outputs = new Set(computed.map((value) => value.id));
   const fuse = options.fuse ?? true;
   const scheduled = schedule(computed, { fuse });
@@ -49,21 +54,35 @@ export function lower(region: Region, options: LowerOptions): Lowered {
   for (const value of [...scheduled.stored.values(), ...roots]) {
     if (is(value, "input")) inputIds.set(value.id, value.params.index);
   }
-  const donated = new Set([...inputIds].flatMap(([id, index]) => (options.donated?.has(index) ? [id] : [])));
-  // An input that is also a result must keep its elements.
-  for (const root of roots) donated.delete(root.id);
   const all = new Map<number, Value>([...scheduled.stored, ...computed.map((value) => [value.id, value] as const)]);
-  const memory = plan(drafts, all, outputs, donated);
-  const program = assemble(region, options.key, computed, all, inputIds, drafts, memory);
-  verify(program);
-  return {
-    program,
-    results: roots.map((value) =>
-      is(value, "input")
-        ? { space: "input", index: value.params.index }
-        : { space: "output", index: computed.indexOf(value) },
-    ),
+  const inputs = region.inputs.map(({ dtype, size }): BufferSpec => ({ dtype, length: size }));
+  const results = roots.map((value): ResultPlace =>
+    is(value, "input")
+      ? { space: "input", index: value.params.index }
+      : { space: "output", index: computed.indexOf(value) },
+  );
+  return (donated) => {
+    const free = new Set([...inputIds].flatMap(([id, index]) => (donated?.has(index) ? [id] : [])));
+    // An input that is also a result must keep its elements.
+    for (const root of roots) free.delete(root.id);
+    const memory = plan(drafts, all, outputs, free);
+    const program = assemble(inputs, options.key, computed, all, inputIds, drafts, memory);
+    verify(program);
+    return { program, results };
   };
+}
+
+/** The value of every output; a value that is wanted twice is stored twice, so that no two results share memory. */
+function distinctRoots(region: Region): Value[] {
+  const values = new Values();
+  const seen = new Set<Value>();
+  return valuesOf(region, values).map((value, i) => {
+    const root = withoutReshape(value);
+    if (root.op === "input") return root;
+    const again = seen.has(root);
+    seen.add(root);
+    return again ? values.intern("barrier", [root], root.shape, root.dtype, { serial: -1 - i }) : root;
+  });
 }
 
 /** A reshape has the same elements in the same order: its source can stand for it. */
@@ -77,7 +96,7 @@ function withoutReshape(value: Value): Value {
 const specOf = (value: Value): BufferSpec => ({ dtype: value.dtype, length: sizeOf(value.shape) });
 
 function assemble(
-  region: Region,
+  inputs: readonly BufferSpec[],
   key: string,
   computed: readonly Value[],
   values: ReadonlyMap<number, Value>,
@@ -114,7 +133,7 @@ function assemble(
   });
   return {
     key,
-    inputs: region.inputs.map((tensor) => ({ dtype: tensor.dtype, length: tensor.size })),
+    inputs,
     outputs: computed.map((value) => {
       const alias = memory.aliases.get(value.id);
       return alias === undefined ? specOf(value) : { ...specOf(value), alias: inputIds.get(alias)! };

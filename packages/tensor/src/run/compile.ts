@@ -22,7 +22,7 @@ import type { Lowered } from "../lower/lower.ts";
 import { type TreeStructure, flattenTree, matchesStructure, unflattenTree } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
 import type { Device } from "./device.ts";
-import { bufferOf, differentDevices, evaluateOn, lowerFor } from "./evaluate.ts";
+import { bufferOf, differentDevices, evaluateOn, prepareFor } from "./evaluate.ts";
 import { DeviceStorage, HostStorage } from "./storage.ts";
 
 export interface CompileOptions {
@@ -63,7 +63,9 @@ interface Trace {
   readonly outputs: readonly { readonly shape: Shape; readonly dtype: DType }[];
   /** The program that lets results take over donated memory, and one that does not. */
   readonly usual: Lowered;
-  readonly safe: Lowered;
+  readonly safe: () => Lowered;
+  /** Whether the usual program lets a result take over memory at all. */
+  readonly takesOver: boolean;
   /** Checks of the data, run before anything is overwritten. */
   readonly guard: { readonly lowered: Lowered; readonly fail: readonly ((at: number) => Error)[] } | null;
 }
@@ -191,10 +193,10 @@ function finishTrace(
   const region = { inputs, outputs: result.leaves };
   const checks = order.filter((node) => node.op === "check");
   const donated = flat.flatMap(({ leaves }, arg) => leaves.map(() => donate.has(arg)));
-  const lowerWith = (set: ReadonlySet<number>) => lowerFor(device, region, `${name}#${firstId}`, set);
-  // The graph is gone after tracing, so the program that donates nothing is kept ready beside the usual one.
-  const usual = lowerWith(new Set(donated.flatMap((yes, i) => (yes ? [i] : []))));
-  const safe = usual.program.outputs.some((output) => output.alias !== undefined) ? lowerWith(new Set()) : usual;
+  const planned = prepareFor(device, region, `${name}#${firstId}`);
+  const usual = planned(new Set(donated.flatMap((yes, i) => (yes ? [i] : []))));
+  const takesOver = usual.program.outputs.some((output) => output.alias !== undefined);
+  let safe: Lowered | null = takesOver ? null : usual;
   const guarded = { inputs, outputs: checks.map((check) => check.sources[1]!) };
   return {
     device,
@@ -204,12 +206,13 @@ function finishTrace(
     result: result.structure,
     outputs: result.leaves.map(({ shape, dtype }) => ({ shape, dtype })),
     usual,
-    safe,
+    safe: () => (safe ??= planned()),
+    takesOver,
     guard:
       checks.length === 0
         ? null
         : {
-            lowered: lowerFor(device, guarded, `${name}#${firstId} checks`),
+            lowered: prepareFor(device, guarded, `${name}#${firstId} checks`)(),
             fail: checks.map((check) => (check.params as Params["check"]).fail),
           },
   };
@@ -232,7 +235,7 @@ function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
   });
   try {
     if (trace.guard) runGuard(device, trace.guard, inputs);
-    const { program, results } = canDonate(trace, leaves) ? trace.usual : trace.safe;
+    const { program, results } = canDonate(trace, leaves) ? trace.usual : trace.safe();
     const outputs = program.outputs.map((spec) =>
       spec.alias === undefined ? device.allocate(spec.dtype, spec.length) : inputs[spec.alias]!,
     );
@@ -318,7 +321,7 @@ let runs = 0;
 
 /** True where the memory of every donated argument is nobody else's: no other tensor, no pending work, no second place. */
 function canDonate(trace: Trace, leaves: readonly Tensor[]): boolean {
-  if (trace.usual === trace.safe) return true;
+  if (!trace.takesOver) return true;
   runs++;
   let possible = true;
   const visit = (tensor: Tensor, donated: boolean): void => {

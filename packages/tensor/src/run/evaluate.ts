@@ -5,7 +5,7 @@
 import { DeviceError, TransformError, ValueError } from "../core/errors.ts";
 import { type Body, type Params, type Primitive, topologicalOrder } from "../core/primitives.ts";
 import { type Tensor, type TensorDevice, deviceOf, forgetSources, isTracing, retain, spentError } from "../core/tensor.ts";
-import { type Lowered, lower } from "../lower/lower.ts";
+import { type Lowered, prepare } from "../lower/lower.ts";
 import { treeLeaves } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
 import type { Device } from "./device.ts";
@@ -49,7 +49,7 @@ export function evaluateOn(device: Device, roots: readonly Tensor[]): void {
   const order = topologicalOrder(roots, isStored);
   const region = regionOf(device, order, roots);
   const key = keyOf(region);
-  const lowered = device.remembered(key, () => lowerFor(device, region, key));
+  const lowered = device.remembered(key, () => prepareFor(device, region, key)());
   const buffers = region.inputs.map((tensor) => bufferOf(device, tensor));
   const outputs = lowered.program.outputs.map((spec) => device.allocate(spec.dtype, spec.length));
   device.run(lowered.program, [...buffers, ...outputs]);
@@ -151,18 +151,12 @@ function sharedWithOthers(order: readonly Tensor[], roots: readonly Tensor[]): T
   );
 }
 
-/** Lowers for a device's limits. */
-export const lowerFor = (
+/** Schedules for a device's limits; see `prepare`. */
+export const prepareFor = (
   device: Device,
   region: Pick<EvaluationRegion, "inputs" | "outputs">,
   key: string,
-  donated?: ReadonlySet<number>,
-): Lowered =>
-  lower(region, {
-    key,
-    maxBindings: device.backend.capabilities.maxBindings,
-    ...(donated ? { donated } : {}),
-  });
+): ReturnType<typeof prepare> => prepare(region, { key, maxBindings: device.backend.capabilities.maxBindings });
 
 /** The buffer of a stored tensor; a host tensor moves to the device. */
 export function bufferOf(device: Device, tensor: Tensor): BackendBuffer {
