@@ -5,7 +5,7 @@ import { type Tensor, compile, div, setDevice, sum, tensor } from "@dormouse/ten
 import { HostStorage, primitive } from "@dormouse/tensor/graph";
 import { expect, test } from "vitest";
 
-const COUNT = graphCount(500);
+const COUNT = graphCount(250);
 
 test.each([
   ["fused", true],

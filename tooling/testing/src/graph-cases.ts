@@ -1,6 +1,6 @@
 /**
  * Random graphs as cases of a property, shrunk to fewer nodes and plainer inputs when they fail; and how many of them
- * a test run tries.
+ * a test run tries, and which.
  */
 import { env } from "node:process";
 import fc from "fast-check";
@@ -25,13 +25,13 @@ export function graphCases(fixed: GraphOptions = {}): fc.Arbitrary<GraphCase> {
     nodes: of(fixed.nodes, fc.integer({ min: 1, max: 18 })),
     dtype: of(fixed.dtype, fc.constantFrom("float64", "float64", "float32")),
     extremes: of(fixed.extremes, fc.boolean()),
-    wide: of(fixed.wide, fc.boolean()),
+    wide: of(fixed.wide, fc.constantFrom(false, false, false, true)),
     ...(fixed.smooth === undefined ? {} : { smooth: fc.constant(fixed.smooth) }),
   });
 }
 
 /**
- * Tries `property` on `count` random graphs, the same ones in every run. A failure names the case it shrank to, so
+ * Tries `property` on `count` random graphs, the same ones in every run with one DORMOUSE_SEED. A failure names the case it shrank to, so
  * that `randomGraph(seed, case)` builds the graph again.
  */
 export async function forRandomGraphs(
@@ -41,7 +41,6 @@ export async function forRandomGraphs(
 ): Promise<void> {
   await fc.assert(fc.asyncProperty(graphCases(fixed), property), {
     numRuns: count,
-    seed: 20_240,
-    endOnFailure: false,
+    seed: Number(env.DORMOUSE_SEED ?? 1),
   });
 }

@@ -9,8 +9,8 @@ import type { Maker, Pool } from "./random-graph.ts";
 const constantLike = (x: Tensor, value: number): Tensor => p.constant(value, x.shape, x.dtype);
 /** x² + ½: in the domain of every function. */
 const positive = (x: Tensor): Tensor => p.add(p.mul(x, x), constantLike(x, 0.5));
-/** Keeps sums, products and integers within a few units. */
-const bounded = (x: Tensor): Tensor => p.tanh(x);
+/** Keeps sums and products within one unit. Not by tanh: where it saturates, all elements are nearly equal. */
+const bounded = (x: Tensor): Tensor => p.sin(x);
 const swapLast = (x: Tensor): Tensor => p.permute(x, [...axesOf(x.rank - 2), x.rank - 1, x.rank - 2]);
 
 const elementwise: readonly Maker[] = [
@@ -232,8 +232,9 @@ const integers: readonly Maker[] = [
     return p.cast(p.mul(x, constantLike(x, 3)), random.pick(["int32", "uint32", "uint8", "bool"] as const));
   },
   ({ integer, dtype }) => {
+    // Integers are as large as they get, and sin has no meaning there.
     const x = p.cast(integer(), dtype);
-    return bounded(p.mul(x, constantLike(x, 0.1)));
+    return p.tanh(p.mul(x, constantLike(x, 0.1)));
   },
   ({ random, dtype }) => p.iota(1 + random.below(9), random.chance(0.5) ? dtype : "int32"),
   ({ input, shape, dtype, random: { next, below, chance } }) => {

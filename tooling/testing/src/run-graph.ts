@@ -123,7 +123,7 @@ function placeOf({ outputs }: Program, slot: Slot): string {
 const bytesOfArray = ({ buffer, byteOffset, byteLength }: TypedArray): Uint8Array =>
   new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength).slice();
 
-/** Runs one kernel over copies of `memory`; arguments at one place share a buffer. Returns every argument's elements. */
+/** Runs one kernel over copies of `memory`; arguments at one place share a buffer. Returns the elements of each. */
 async function runAlone(
   backend: Backend,
   kernel: Kernel,

@@ -80,7 +80,7 @@ test("the first wrong kernel is named, with its first wrong element", async () =
   expect(wrong).toMatchObject({ step: 1, element: 2, differing: 1, length: 4 });
   expect(Math.abs(wrong!.actual - wrong!.expected)).toBe(1);
   expect(await describeWrongKernel(createReferenceBackend(), faultyBackend(), graph)).toMatch(
-    /^step 1 \(loop\) writes -?\d+ to element 2 of its argument \d and should write -?\d+ \(1 of 4 differ\)\n\{"kind":"loop"/,
+    /^step 1 \(loop\) writes \S+ to element 2 of its argument \d and should write \S+ \(1 of 4 differ\)\n\{"kind":"loop"/,
   );
   expect(await describeWrongKernel(createReferenceBackend(), createReferenceBackend(), graph)).toBe(
     "every kernel is right by itself",
