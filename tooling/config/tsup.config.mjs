@@ -4,6 +4,7 @@
  * `@dormouse/source` export, and `src/NAME.ts` for every `bin` that points at `dist/NAME.js`.
  */
 import { readFileSync } from "node:fs";
+import { relative, resolve } from "node:path";
 import { defineConfig } from "tsup";
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
@@ -18,6 +19,23 @@ for (const target of typeof bin === "string" ? [bin] : Object.values(bin)) {
   entry.push(String(target).replace(/^(\.\/)?dist\//, "src/").replace(/\.js$/, ".ts"));
 }
 
+/**
+ * An entry that another entry imports stays a file of its own: `export * as linalg` of a copy becomes a call that fills
+ * an object, which a bundler cannot drop where nobody uses it.
+ * @type {import("esbuild").Plugin}
+ */
+const keepImportsOfEntries = {
+  name: "keep-imports-of-entries",
+  setup({ onResolve }) {
+    const entries = new Set(entry.map((file) => resolve(file)));
+    onResolve({ filter: /^\.\// }, ({ path, importer, resolveDir }) => {
+      const target = resolve(resolveDir, path);
+      if (!entries.has(importer) || !entries.has(target)) return undefined;
+      return { path: `./${relative(resolveDir, target).replace(/\.ts$/, ".js")}`, external: true };
+    });
+  },
+};
+
 export default defineConfig({
   entry,
   format: "esm",
@@ -25,6 +43,7 @@ export default defineConfig({
   platform: "neutral",
   // Node's own modules stay imports; everything else that is not in the package is a dependency, and stays one too.
   external: [/^node:/],
+  esbuildPlugins: [keepImportsOfEntries],
   dts: false,
   // Old chunks go, declarations stay.
   clean: ["!**/*.d.ts"],
