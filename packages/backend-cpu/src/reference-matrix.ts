@@ -164,7 +164,7 @@ const factorizations: { readonly [N in FactorRoutine["name"]]: (a: Matrix, colum
 const EPSILON = 2 ** -52;
 /** The square of a scaled length that counts as 0: below, squares lose digits to underflow. */
 const NOTHING = 1e-290;
-/** Jacobi's method needs 6 to 10 sweeps; the bound ends it on NaN-free but hopeless input. */
+/** Jacobi's method needs 6 to 10 sweeps; the bound is there to end rounding that goes in circles. */
 const MOST_SWEEPS = 40;
 
 /** The largest power of two that is at most the largest magnitude: dividing by it is exact and keeps squares in range. */

@@ -15,7 +15,7 @@ import {
 const EPSILON = 2 ** -52;
 /** The square of a scaled length that counts as 0: below, squares lose digits to underflow. */
 const NOTHING = 1e-290;
-/** 6 to 10 sweeps are enough for any matrix; the bound is for the ones with NaN in them. */
+/** 6 to 10 sweeps are enough; the bound is there to end rounding that goes in circles. */
 const MOST_SWEEPS = 40;
 
 /** Every pair p < q, again and again until a sweep does not call `turned`. */

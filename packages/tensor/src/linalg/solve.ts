@@ -35,7 +35,7 @@ function rowPositions(rows: Tensor): Tensor {
 export function quotient(a: Tensor, b: Tensor, transposed = false): Tensor {
   const compute = (matrix: Tensor, right: Tensor): Tensor => {
     const [factors, rows] = eliminate(matrix);
-    const [n, k] = right.shape.slice(-2) as [number, number];
+    const k = right.shape.at(-1)!;
     const count = sizeOf(right.shape.slice(0, -1));
     if (count * k === 0) return right;
     const positions = rowPositions(rows);
@@ -45,7 +45,7 @@ export function quotient(a: Tensor, b: Tensor, transposed = false): Tensor {
       return primitive.triangularSolve(factors, primitive.triangularSolve(factors, permuted, true, true), false);
     }
     const turned = swapLast(factors);
-    const inner = primitive.triangularSolve(turned, primitive.triangularSolve(turned, right, true), false, n > 0);
+    const inner = primitive.triangularSolve(turned, primitive.triangularSolve(turned, right, true), false, true);
     return primitive.reshape(primitive.scatterAdd(list(inner), positions, count), right.shape);
   };
   // m·dx = db − dm·x, where m is a or aᵀ.

@@ -1,5 +1,6 @@
 /**
- * Drafts of routines: kernels with an algorithm of their own, which read whole buffers and cannot be joined with others.
+ * Drafts of routines: kernels with an algorithm of their own, which read whole buffers and cannot be joined with
+ * others.
  */
 import { sizeOf } from "../core/shape.ts";
 import type { RoutineDraft } from "./draft.ts";
