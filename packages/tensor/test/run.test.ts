@@ -167,6 +167,24 @@ describe("compile", () => {
   });
 });
 
+test("the code of a compiled function goes when the function does", async () => {
+  const forgotten: unknown[] = [];
+  const { forget } = device;
+  device.forget = (program) => void (forgotten.push(program), forget.call(device, program));
+  try {
+    for (let i = 0; i < 20; i++) compile((x: Tensor) => add(x, i))(tensor([1, 2]));
+    for (let turn = 0; turn < 50 && forgotten.length === 0; turn++) {
+      globalThis.gc?.();
+      // Without --expose-gc, garbage makes the collector run.
+      for (let i = 0; i < 50; i++) new Float64Array(1 << 17);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(forgotten.length).toBeGreaterThan(0);
+  } finally {
+    device.forget = forget;
+  }
+});
+
 describe("scope", () => {
   test("an eager loop is flat", async () => {
     let x: Tensor = add(zeros([16]), 1);

@@ -19,6 +19,7 @@ import {
   tracker,
 } from "../core/tensor.ts";
 import type { Lowered } from "../lower/lower.ts";
+import type { Program } from "../lower/program.ts";
 import { type TreeStructure, flattenTree, matchesStructure, unflattenTree } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
 import type { Device } from "./device.ts";
@@ -64,6 +65,8 @@ interface Trace {
   /** The program that lets results take over donated memory, and one that does not. */
   readonly usual: Lowered;
   readonly safe: () => Lowered;
+  /** Every program made so far. */
+  readonly programs: () => Program[];
   /** Whether the usual program lets a result take over memory at all. */
   readonly takesOver: boolean;
   /** Checks of the data, run before anything is overwritten. */
@@ -98,8 +101,14 @@ export function compile<A extends readonly unknown[], R>(
     }
     return run(trace, leaves, name) as R;
   };
+  abandoned.register(call, traces);
   return Object.defineProperty(call, "traces", { get: () => traces.length }) as Compiled<A, R>;
 }
+
+/** The code of a compiled function goes when the function does. */
+const abandoned = new FinalizationRegistry<readonly Trace[]>((traces) => {
+  for (const { device, programs } of traces) for (const program of programs()) device.forget(program);
+});
 
 /** The trace that fits the arguments; their leaves are appended to `leaves`. The latest trace is tried first. */
 function findTrace(traces: readonly Trace[], args: readonly unknown[], leaves: Tensor[]): Trace | undefined {
@@ -198,6 +207,7 @@ function finishTrace(
   const takesOver = usual.program.outputs.some((output) => output.alias !== undefined);
   let safe: Lowered | null = takesOver ? null : usual;
   const guarded = { inputs, outputs: checks.map((check) => check.sources[1]!) };
+  const guard = checks.length > 0 ? prepareFor(device, guarded, `${name}#${firstId} checks`)() : null;
   return {
     device,
     args: flat.map(({ structure }) => structure),
@@ -208,13 +218,8 @@ function finishTrace(
     usual,
     safe: () => (safe ??= planned()),
     takesOver,
-    guard:
-      checks.length === 0
-        ? null
-        : {
-            lowered: prepareFor(device, guarded, `${name}#${firstId} checks`)(),
-            fail: checks.map((check) => (check.params as Params["check"]).fail),
-          },
+    programs: () => [...new Set([usual, safe, guard].flatMap((lowered) => lowered?.program ?? []))],
+    guard: guard && { lowered: guard, fail: checks.map((check) => (check.params as Params["check"]).fail) },
   };
 }
 
