@@ -8,6 +8,10 @@ export {
 } from "./regression.ts";
 export { brierScore, logLoss } from "./probability.ts";
 export {
+  type LevelsOption, gaussianCrps, gaussianLogScore, gaussianPit, intervalCoverage, quantileCalibrationError,
+  quantileCoverage,
+} from "./predictive.ts";
+export {
   type Average, type AverageOptions, type ConfusionOptions, type PerClass, ConfusionMatrix, balancedAccuracy,
   confusionMatrix, f1, precision, recall,
 } from "./confusion.ts";

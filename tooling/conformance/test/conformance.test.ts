@@ -27,7 +27,7 @@ const skipped: Readonly<Record<string, readonly string[]>> = {
   "train-digits": [
     "mlp_relu_sgd", "mlp_tanh_adam", "mlp_gelu_adamw_cosine", "mlp_batchnorm_sgd", "cnn_adam", "softmax_regression_sgd",
   ],
-  calibration: ["real_network", "gaussian_predictive"],
+  calibration: ["real_network"],
   "linear-models": [
     "least_squares", "ridge", "lasso", "elastic_net", "logistic_regression", "softmax_regression", "pca",
   ],

@@ -8,8 +8,9 @@ import { readNpz } from "@dormouse/formats";
 import { binaryCrossEntropy } from "@dormouse/losses";
 import {
   type ConformalScore, type Interval, accuracy, brierScore, classwiseCalibrationError, conformalQuantiles,
-  conformalRegression, expectedCalibrationError, histogramBinning, isotonicRegression, kolmogorovSmirnovError, logLoss,
-  maximumCalibrationError, plattScaling, reliability, splitConformal, temperatureScaling,
+  conformalRegression, expectedCalibrationError, gaussianCrps, gaussianLogScore, gaussianPit, histogramBinning,
+  isotonicRegression, kolmogorovSmirnovError, logLoss, maximumCalibrationError, plattScaling, quantileCalibrationError,
+  quantileCoverage, reliability, splitConformal, temperatureScaling,
 } from "@dormouse/metrics";
 import {
   type Tensor, add, cast, exp, expandDims, greaterEqual, lessEqual, log, logSoftmax, logicalAnd, max, maximum, mean, mul,
@@ -190,6 +191,17 @@ const recalibration: Readonly<Record<string, Measure>> = {
       absolute: report(absolute.threshold, absolute.interval(test(mu))),
       normalised: report(scaled.threshold, scaled.interval(test(mu), { scale: test(sigma) })),
       cqr: report(quantiles.threshold, quantiles.interval(test(sub(mu, sigma)), test(add(mu, sigma)))),
+    };
+  },
+  gaussian_predictive: async ({ in: inputs }) => {
+    const predicted = [float64(inputs.mu!), float64(inputs.sigma!), float64(inputs.y!)] as const;
+    const transforms = gaussianPit(...predicted);
+    const levels = inputs.levels as readonly number[];
+    return {
+      nll_full: gaussianLogScore(...predicted),
+      crps: gaussianCrps(...predicted),
+      pit_cdf: quantileCoverage(transforms, { levels }),
+      quantile_calibration_error: quantileCalibrationError(transforms, { levels }),
     };
   },
   real_network: async ({ file, fit_rows, test_rows }, data) => {
