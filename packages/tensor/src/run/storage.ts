@@ -47,7 +47,7 @@ export class DeviceStorage implements Storage {
 
   constructor(device: BufferOwner, buffer: BackendBuffer) {
     this.#lease = { device, buffer, released: false };
-    forgotten.register(this, this.#lease);
+    forgotten.register(this, this.#lease, this.#lease);
   }
 
   get device(): BufferOwner {
@@ -87,6 +87,8 @@ export class DeviceStorage implements Storage {
 function release(lease: Lease): void {
   if (lease.released) return;
   lease.released = true;
+  // The registry would keep the lease until a loop that never waits has ended.
+  forgotten.unregister(lease);
   lease.device.release(lease.buffer);
 }
 
