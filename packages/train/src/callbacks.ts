@@ -1,6 +1,7 @@
 /** Ready-made callbacks of `fit`: progress lines, early stopping, checkpoints. */
 import { ValueError, add, evaluate, mapTree } from "@dormouse/tensor";
 import type { Callback, EpochReport, Progress, Scores, StepReport } from "./fit.ts";
+import { builtin } from "./files.ts";
 import { load, loadWithMetadata, save } from "./save.ts";
 
 export interface ProgressOptions {
@@ -148,8 +149,7 @@ export function checkpoint<M extends object>(folder: string, options: Checkpoint
     async start({ model, state, totals }) {
       best = null;
       if (!resume) return undefined;
-      const { existsSync } = await import("node:fs");
-      if (!existsSync(path("last"))) return undefined;
+      if (!builtin("checkpoint", "node:fs").existsSync(path("last"))) return undefined;
       const { tree, metadata } = await loadWithMetadata(path("last"), { model, state, totals });
       const history = JSON.parse(metadata.history!) as EpochReport[];
       for (const report of history) isBest(report);

@@ -5,6 +5,7 @@
  */
 import { readSafetensors, writeSafetensors } from "@dormouse/formats";
 import { type DType, ShapeError, ValueError, mapTreeWithPath, namedLeaves, tensor } from "@dormouse/tensor";
+import { builtin, processNumber } from "./files.ts";
 
 const names: Readonly<Record<DType, string>> = {
   float32: "F32", float64: "F64", int32: "I32", uint32: "U32", uint8: "U8", bool: "BOOL",
@@ -60,17 +61,15 @@ export async function load<T>(path: string, like: T): Promise<T> {
 
 /** As `load`, with the strings that were saved beside the tensors. */
 export async function loadWithMetadata<T>(path: string, like: T): Promise<ReturnType<typeof decode<T>>> {
-  const { readFile } = await import("node:fs/promises");
-  return decode(await readFile(path), like);
+  return decode(await builtin("load", "node:fs/promises").readFile(path), like);
 }
 
 /** Writes a file so that a crash at any moment leaves either the old one or the new one. */
 export async function writeSafely(path: string, bytes: Uint8Array): Promise<void> {
-  const { mkdir, open, rename } = await import("node:fs/promises");
-  const { dirname } = await import("node:path");
-  const folder = dirname(path);
+  const { mkdir, open, rename } = builtin("save", "node:fs/promises");
+  const folder = builtin("save", "node:path").dirname(path);
   await mkdir(folder, { recursive: true });
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${processNumber()}.tmp`;
   const file = await open(temporary, "w");
   try {
     await file.writeFile(bytes);
@@ -86,5 +85,3 @@ export async function writeSafely(path: string, bytes: Uint8Array): Promise<void
     await directory.close();
   }
 }
-
-declare const process: { readonly pid: number };
