@@ -3,8 +3,8 @@
  * is the last link of almost every chain.
  */
 import {
-  type DType, Tensor, ValueError, abs, add, cast, clamp, div, full, max, maximum, minimum, mul, neg, pow, sqrt, square, sum,
-  treeLeaves,
+  type DType, type Tensor, ValueError, abs, add, cast, clamp, div, full, max, maximum, minimum, mul, neg, pow, sqrt, square,
+  sum, treeLeaves,
 } from "@dormouse/tensor";
 import { requireWithin } from "./options.ts";
 import { type Rate, type Schedule, toSchedule } from "./schedules.ts";
