@@ -1,4 +1,4 @@
-/** `@dormouse/optim`: optimizers as short chains of transforms, and learning-rate schedules. */
+/** `@dormouse/optim`: optimizers as short chains of transforms, and learning-rate schedules, and L-BFGS for full batches. */
 export { type ByPath, type Moment, type Optimizer, type Rule, type State, type Transform, chain, perParameter } from "./transform.ts";
 export {
   type DecayOptions, type NormOptions, addDecayedWeights, clipByGlobalNorm, clipByValue, globalNorm, learningRateOf, negate,
@@ -13,3 +13,4 @@ export {
 } from "./schedules.ts";
 export { type Plateau, type PlateauOptions, type PlateauState, reduceOnPlateau } from "./plateau.ts";
 export { ema } from "./average.ts";
+export { type MinimizeOptions, type Minimum, minimize } from "./minimize.ts";

@@ -1,13 +1,15 @@
 /**
  * Optimizers (`optimisers`): 20 steps of each on a fixed list of gradients, on a quadratic and on a small perceptron,
- * compared after every step. Steps are compiled, so that the cases also check that a state keeps its structure.
+ * compared after every step. Steps are compiled, so that the cases also check that a state keeps its structure. L-BFGS
+ * only has to reach the optimum.
  */
 import { valueAndGrad } from "@dormouse/autograd";
 import {
-  type Optimizer, adadelta, adagrad, adam, adamW, adamax, ema, lion, nadam, radam, rmsprop, rprop, sgd,
+  type Optimizer, adadelta, adagrad, adam, adamW, adamax, ema, lion, minimize, nadam, radam, rmsprop, rprop, sgd,
 } from "@dormouse/optim";
 import {
-  type Tensor, compile, dot, linear, logSoftmax, matmul, mean, mul, neg, slice, sub, sum, tanh, oneHot,
+  type Tensor, add, compile, dot, linear, logSoftmax, matmul, mean, mul, neg, slice, square, sub, sum, tanh, tensor,
+  oneHot,
 } from "@dormouse/tensor";
 import type { ArraySpec, Arrays, Case, CaseFile } from "../case.ts";
 import { Checks, type FloatType, specOf, toTensor, toTensors } from "../checks.ts";
@@ -25,6 +27,8 @@ export interface OptimizerCase extends Case {
   readonly init?: ArraySpec;
   readonly values?: ArraySpec;
   readonly expected?: readonly (readonly number[])[];
+  readonly x0?: readonly [number, number];
+  readonly optimum?: readonly [number, number];
 }
 
 /** The file of the group, which holds the problems. */
@@ -123,6 +127,7 @@ export function checkOptimizer(
   file: OptimizerFile,
 ): Promise<readonly string[]> | null {
   if (each.kind === "ema") return checkAverage(each, dtype);
+  if (each.kind === "optimum-only") return checkOptimum(each, dtype);
   const make = optimizers[each.op];
   if (!make) return null;
   const problem = problemOf(file, each.problem, dtype);
@@ -196,5 +201,21 @@ function checkAverage(each: OptimizerCase, dtype: FloatType): Promise<readonly s
     average = ema(average, slice(values, [step]), { decay: each.decay! });
     checks.add(`average after ${step}`, "out", average, specOf(wanted));
   });
+  return checks.settle();
+}
+
+/** Rosenbrock's valley from the start of the case; it has to be reached with both line searches. */
+async function checkOptimum(each: OptimizerCase, dtype: FloatType): Promise<readonly string[]> {
+  const checks = new Checks(each.tol!, dtype);
+  const valley = (p: Tensor): Tensor => {
+    const [x, y] = [slice(p, [0]), slice(p, [1])];
+    return add(square(sub(1, x)), mul(square(sub(y, square(x))), 100));
+  };
+  for (const lineSearch of ["strongWolfe", "backtracking"] as const) {
+    const start: Tensor = tensor([...each.x0!], { dtype });
+    const { params, converged, reason } = await minimize(valueAndGrad(valley), start, { lineSearch });
+    if (!converged) checks.fail(`${lineSearch}: stopped by ${reason}`);
+    checks.add(`parameters by ${lineSearch}`, "out", params, specOf(each.optimum!));
+  }
   return checks.settle();
 }
