@@ -78,7 +78,8 @@ const reductions: Readonly<Record<string, Example>> = unary(float([3, 5]), {
   argmin: (x) => t.argmin(x, rows), argsort: (x) => t.argsort(x, { axis: 0 }),
   countNonzero: (x) => t.countNonzero(x, rows), cummax: (x) => t.cummax(x, { axis: 0 }), cummin: t.cummin,
   cumprod: t.cumprod, cumsum: (x) => t.cumsum(x, { reverse: true }), diff: (x) => t.diff(x),
-  histogram: (x) => t.histogram(x, 4, { min: -2, max: 2 }), logcumsumexp: t.logcumsumexp, logSoftmax: (x) => t.logSoftmax(x),
+  histogram: (x) => t.histogram(x, 4, { min: -2, max: 2 }), logcumsumexp: t.logcumsumexp,
+  logSoftmax: (x) => t.logSoftmax(x),
   logsumexp: (x) => t.logsumexp(x, rows), max: (x) => t.max(x, rows), mean: (x) => t.mean(x, rows),
   median: (x) => t.median(x, rows), min: (x) => t.min(x, rows), norm: (x) => t.norm(x, rows),
   normalize: (x) => t.normalize(x), prod: (x) => t.prod(x, rows), quantile: (x) => t.quantile(x, [0.3, 0.5], rows),
@@ -185,4 +186,59 @@ const random: Readonly<Record<string, Example>> = {
 /** Examples by the public name of the operation. */
 export const examples: Readonly<Record<string, Example>> = {
   ...elementwise, ...reductions, ...movement, ...indexing, ...products, ...images, ...algebra, ...random,
+};
+
+/** Known indices outside are refused; computed ones are clamped or dropped. */
+const computed = (index: Tensor): Tensor => t.add(index, 0);
+
+/** Other ways through the operations that have several: options, edges, indices outside. The name says which. */
+export const variants: Readonly<Record<string, Example>> = {
+  ...unary(float([2, 2, 7]), {
+    "maxPool1d, dilated": (x) => t.maxPool1d(x, 2, { dilation: 3, stride: 2 }),
+    "avgPool1d, ceilMode": (x) => t.avgPool1d(x, 3, { stride: 3, padding: 1, ceilMode: true }),
+  }),
+  ...unary(float([2, 2, 4, 6]), {
+    "maxPool2d, ceilMode and dilated": (x) =>
+      t.maxPool2d(x, 2, { stride: 2, padding: 1, dilation: [1, 2], ceilMode: true }),
+    "maxPool2d, gaps between windows": (x) => t.maxPool2d(x, [1, 2], { stride: [2, 4] }),
+    "avgPool2d, padding not counted": (x) => t.avgPool2d(x, 3, { stride: 2, padding: 1, countIncludePad: false }),
+    "adaptiveAvgPool2d, whole cells": (x) => t.adaptiveAvgPool2d(x, [2, 3]),
+    "unfold, dilated": (x) => t.unfold(x, 2, { dilation: 2, stride: 3 }),
+  }),
+  "conv1d, same": on([float([2, 2, 5]), float([3, 2, 2])], (x, w) => t.conv1d(x!, w!, { padding: "same" })),
+  "conv2d, groups": on([float([1, 4, 4, 3]), float([6, 2, 2, 2]), float([6])], (x, w, bias) =>
+    t.conv2d(x!, w!, { bias: bias!, groups: 2, padding: [[1, 0], [0, 2]] })),
+  "convTranspose2d, groups and padding": on([float([1, 4, 3, 2]), float([4, 1, 2, 3])], (x, w) =>
+    t.convTranspose2d(x!, w!, { groups: 2, stride: [1, 2], padding: [0, 1], dilation: [2, 1] })),
+  ...unary(float([3, 4]), {
+    "pad, edge": (x) => t.pad(x, [[2, 1], [0, 3]], { mode: "edge" }),
+    "pad, constant": (x) => t.pad(x, [[1, 0], [0, 2]], { value: 5 }),
+    "slice, nothing": (x) => t.slice(x, [[2, 2]]), "slice, backwards": (x) => t.slice(x, ["...", [null, null, -3]]),
+    "norm, p 1": (x) => t.norm(x, { p: 1 }), "norm, p 3": (x) => t.norm(x, { p: 3, axis: 0 }),
+    "norm, p Infinity": (x) => t.norm(x, { p: Infinity, axis: 1 }),
+    "variance, population": (x) => t.variance(x, { correction: 0, keepDims: true }),
+    "cumsum, first axis": (x) => t.cumsum(x, { axis: 0 }), "cumprod, reverse": (x) => t.cumprod(x, { reverse: true }),
+    "cummax, reverse": (x) => t.cummax(x, { reverse: true }),
+    "logcumsumexp, reverse": (x) => t.logcumsumexp(x, { axis: 0, reverse: true }),
+    "sort, first axis": (x) => t.sort(x, { axis: 0 }), "topK, smallest": (x) => t.topK(x, 3, { largest: false }),
+    "topK, none": (x) => t.topK(x, 0), "median, of all": (x) => t.median(x), "quantile, of all": (x) => t.quantile(x, 0.4),
+    "max, of all": (x) => t.max(x), "prod, of all": (x) => t.prod(x), "argmax, of all": (x) => t.argmax(x),
+    "diagonal, below": (x) => t.diagonal(x, { offset: -1 }), "diff, first axis": (x) => t.diff(x, { axis: 0 }),
+    "windows, both axes": (x) => t.windows(x, [2, 2], { stride: [1, 2] }), "flip, all axes": (x) => t.flip(x),
+    "histogram, own ends": (x) => t.histogram(x, 3).counts,
+  }),
+  "take, outside": on([float([3, 4]), int([5], 7, -6)], (x, i) => t.take(x!, computed(i!), rows)),
+  "takeAlongAxis, outside": on([float([3, 4]), int([2, 3], 7, -6)], (x, i) => t.takeAlongAxis(x!, computed(i!))),
+  "takeAlongAxis, first axis": on([float([3, 4]), int([5, 2], 3)], (x, i) => t.takeAlongAxis(x!, i!, { axis: 0 })),
+  "takeNd, broadcast": on([float([3, 4]), int([2, 1], 3), int([3], 4)], (x, i, j) => t.takeNd(x!, [i!, j!])),
+  "scatterAdd, outside": on([float([3, 4]), int([5, 2], 5, -5), float([5, 4])], (x, i, s) =>
+    t.scatterAdd(x!, computed(i!), s!, { axis: 0 })),
+  "scatter, outside": on([float([3, 4]), int([3, 1], 9, -9), float([3, 2])], (x, i, s) => t.scatter(x!, computed(i!), s!)),
+  "indexAdd, outside": on([float([2, 3]), int([4], 6, -6), float([2, 4])], (x, i, s) => t.indexAdd(x!, computed(i!), s!, rows)),
+  "bincount, outside": on([int([6], 7, -3), float([6])], (x, weights) => t.bincount(x!, 3, { weights: weights! })),
+  "searchSorted, rows": on([float([2, 5]), float([2, 3])], (x, values) =>
+    t.searchSorted(t.sort(x!).values, values!, { side: "right" })),
+  "matmul, vectors": on([float([3]), float([2, 3, 4])], (a, b) => t.matmul(a!, b!)),
+  "einsum, diagonal": on([float([3, 3]), float([3])], (a, b) => t.einsum("ii,i->i", a!, b!)),
+  "einsum, three": on([float([2, 3]), float([3, 4]), float([4])], (a, b, c) => t.einsum("ij,jk,k->i", a!, b!, c!)),
 };

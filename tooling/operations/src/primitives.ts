@@ -67,9 +67,10 @@ async function isAsDefined({ inputs, build }: Case): Promise<boolean> {
     new Map<Tensor, Float64Array>(holes.map((hole, k) => [hole, elements[k]!.map(dtypeOf(hole))])),
   );
   const result = build(
-    ...inputs.map(({ shape, dtype }, k) =>
-      tensor(Array.from(elements[k]!, (x) => (dtype === "bool" ? x !== 0 : x)), { shape, dtype }),
-    ),
+    ...inputs.map(({ shape, dtype }, k) => {
+      const numbers = Array.from(elements[k]!);
+      return tensor(dtype === "bool" ? numbers.map(Boolean) : numbers, { shape, dtype });
+    }),
   );
   await evaluate([result]);
   const single = result.dtype === "float32" || inputs.some(({ dtype }) => dtype === "float32");

@@ -5,14 +5,14 @@ import { type Tensor, add, mul, setDevice, sin } from "@dormouse/tensor";
 import { primitive } from "@dormouse/tensor/graph";
 import { beforeAll, expect, test } from "vitest";
 import { type Operations, describeOperations } from "../src/document.ts";
-import { examples } from "../src/examples.ts";
+import { examples, variants } from "../src/examples.ts";
 import { measure } from "../src/measure.ts";
 
 let operations: Operations;
 beforeAll(async () => {
   setDevice(await reference());
   operations = await describeOperations();
-});
+}, 60_000);
 
 test("docs/operations.md is up to date; `npm run docs:operations` writes it", async () => {
   await expect(operations.text).toMatchFileSnapshot("../../../docs/operations.md");
@@ -38,6 +38,11 @@ const withTies = [
 test.each(withTies)("the transforms agree on %s of equal elements", async (name) => {
   const { modesAgree, vmapIsLoop, derivativesBatch } = await measure(examples[name]!, { ties: true });
   expect([modesAgree, vmapIsLoop, derivativesBatch]).not.toContain(false);
+});
+
+test.each(Object.keys(variants))("the transforms agree on %s", async (name) => {
+  const { modesAgree, slopeAgrees, vmapIsLoop, derivativesBatch } = await measure(variants[name]!);
+  expect([modesAgree, slopeAgrees, vmapIsLoop, derivativesBatch]).not.toContain(false);
 });
 
 const { inputs } = examples["sin"]!;
