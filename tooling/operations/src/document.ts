@@ -91,7 +91,7 @@ Measured on one call each, in \`tooling/operations/src/examples.ts\`, in float64
 - *modes*: forward and reverse mode are each other's transposes, ⟨c, J·t⟩ = ⟨Jᵀ·c, t⟩.
 - *slope*: J·t is the central difference of the values.
 - *vmap*: equals a loop, for every choice of mapped arguments.
-- *vmap of derivatives*: J·t and Jᵀ·c under \`vmap\` equal a loop.
+- *vmap of derivatives*: J·t and Jᵀ·c under \`vmap\` equal a loop, and so does Jᵀ·c of the mapped operation.
 
 ${table(["operation", "purpose", "differentiable by", "modes", "slope", "vmap", "vmap of derivatives"], rows)}
 

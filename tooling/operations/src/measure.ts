@@ -17,7 +17,7 @@ export interface Measured {
   /** Whether J·t is the central difference of the values. */
   readonly slopeAgrees: boolean | null;
   readonly vmapIsLoop: boolean;
-  /** As `vmapIsLoop`, of J·t and of Jᵀ·ct. */
+  /** As `vmapIsLoop`, of J·t and of Jᵀ·ct; and Jᵀ·ct of the mapped function is the same. */
   readonly derivativesBatch: boolean | null;
 }
 
@@ -130,7 +130,15 @@ export async function measure({ inputs, call }: Example, { ties = false }: Measu
   const allMapped = inputs.map(() => 0);
   const batchedForward = await read(vmap((...xs: Tensor[]) => pushed(xs), { in: allMapped })(...batch));
   const batchedReverse = await read(vmap((...xs: Tensor[]) => pulled(xs), { in: allMapped })(...batch));
+  // The other order, the derivative of a mapped function, takes the rules that calls bring along into the batch.
+  const mapped = vmap((...xs: Tensor[]) => floatOutputs(xs), { in: allMapped });
+  const [, pullback] = vjp(
+    (...xs: Tensor[]) => mapped(...batch.map((x, k) => (floats.includes(k) ? xs[floats.indexOf(k)]! : x))),
+    ...moving(batch),
+  );
+  const ofMapped = await read(pullback(cotangents.map((ct) => stack(Array.from({ length: BATCH }, () => ct)))));
   const derivativesBatch =
+    close(ofMapped, batchedReverse) &&
     close(batchedForward, await read(loop((i) => pushed(example(batch, i))))) &&
     close(batchedReverse, await read(loop((i) => pulled(example(batch, i)))));
   return {
