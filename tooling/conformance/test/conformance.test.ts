@@ -21,7 +21,7 @@ const folder = fileURLToPath(new URL("../cases", import.meta.url));
 const files = [...readCases(folder), ...readInterop(folder)];
 const groups = files.map(({ group }) => group);
 
-/** What no package offers, or what needs a folder of data sets. Anything else that is skipped fails the test. */
+/** What needs a folder of data sets. Anything else that is skipped fails the test. */
 const skipped: Readonly<Record<string, readonly string[]>> = {
   "train-digits": [
     "mlp_relu_sgd", "mlp_tanh_adam", "mlp_gelu_adamw_cosine", "mlp_batchnorm_sgd", "cnn_adam", "softmax_regression_sgd",
