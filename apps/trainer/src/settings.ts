@@ -101,8 +101,9 @@ function defaults(source: Settings["data"]["source"], given: PartialSettings): S
       epochs: table ? 200 : 10,
       batch: table ? 32 : cnn ? 64 : 128,
       optimizer,
-      // Five epochs on Fashion-MNIST: 91.2 % with these for the small CNN, 88.5 % with batches of 128 at 0.001.
-      learningRate: optimizer === "sgd" ? 0.05 : cnn ? 3e-3 : 1e-3,
+      // Fashion-MNIST, along a cosine: the CNN reaches 91.2 % in five epochs (88.5 % with batches of 128 at 0.001), the
+      // MLP 89.1 % in ten (88.5 % at 0.001).
+      learningRate: optimizer === "sgd" ? 0.05 : cnn ? 3e-3 : table ? 1e-3 : 2e-3,
       schedule: table ? "constant" : "cosine",
       weightDecay: optimizer === "adamw" ? 0.01 : 0,
       patience: table ? 20 : null,

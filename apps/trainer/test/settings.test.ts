@@ -3,8 +3,8 @@ import { fromFlags, resolveSettings } from "../src/settings.ts";
 
 describe("settings", () => {
   it.each([
-    ["digits", { hidden: [256, 128], epochs: 10, batch: 128, learningRate: 1e-3, schedule: "cosine", patience: null }],
-    ["idx", { hidden: [256, 128], epochs: 10, batch: 128, learningRate: 1e-3, schedule: "cosine", patience: null }],
+    ["digits", { hidden: [256, 128], epochs: 10, batch: 128, learningRate: 2e-3, schedule: "cosine", patience: null }],
+    ["idx", { hidden: [256, 128], epochs: 10, batch: 128, learningRate: 2e-3, schedule: "cosine", patience: null }],
     ["csv", { hidden: [64], epochs: 200, batch: 32, learningRate: 1e-3, schedule: "constant", patience: 20 }],
   ] as const)("has defaults for %s", (source, { hidden, ...training }) => {
     const settings = resolveSettings(source);
