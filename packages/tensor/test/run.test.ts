@@ -2,8 +2,6 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { reference } from "@dormouse/backend-cpu/reference";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Device, primitive } from "../src/graph.ts";
 import {
