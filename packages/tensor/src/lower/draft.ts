@@ -2,6 +2,7 @@
  * Kernels while they are being scheduled and merged: as in the program, except that every `arg` is the id of the
  * value read or written. Owns the questions all later stages ask of such a kernel.
  */
+import { sameShape } from "../core/shape.ts";
 import type { Affine, Condition, ContractKernel, LoopKernel, RoutineKernel, Scalar, ScatterKernel } from "./program.ts";
 
 export type LoopDraft = Omit<LoopKernel, "args">;
@@ -11,6 +12,9 @@ type WithoutArguments<K extends RoutineKernel> = K extends unknown ? Omit<K, "ar
 /** `inputs` and `output` are value ids. */
 export type RoutineDraft = WithoutArguments<RoutineKernel> & { readonly inputs: readonly number[]; readonly output: number };
 export type Draft = LoopDraft | ContractDraft | ScatterDraft | RoutineDraft;
+
+/** True where two addresses are equal at every index. */
+export const sameAddress = (a: Affine, b: Affine): boolean => a.offset === b.offset && sameShape(a.strides, b.strides);
 
 /** Every scalar under the given ones, each once, operands first. */
 export function scalarsOf(roots: readonly Scalar[]): Scalar[] {

@@ -8,7 +8,7 @@ import { type Params, topologicalOrder } from "../core/primitives.ts";
 import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { simplify } from "./simplify.ts";
-import type { Operation, OperationParams, Value, ValueMaker } from "./value.ts";
+import { type Operation, type OperationParams, type Value, type ValueMaker, showParams } from "./value.ts";
 
 /** Makes values, each once. */
 export class Values implements ValueMaker {
@@ -47,13 +47,6 @@ export class Values implements ValueMaker {
     const scalar = this.intern("constant", [], [], dtype, { value });
     return shape.length === 0 ? scalar : this.intern("broadcast", [scalar], shape, dtype, { shape, axes: [] });
   }
-}
-
-/** Parameters as text; -0 and NaN keep their identity. */
-function showParams(params: object): string {
-  return JSON.stringify(params, (_, value: unknown) =>
-    typeof value === "number" && (Object.is(value, -0) || !Number.isFinite(value)) ? `#${Object.is(value, -0) ? "-0" : value}` : value,
-  );
 }
 
 /** What to lower: the tensors whose elements are given, and those whose elements are wanted. */

@@ -3,7 +3,7 @@
  * the reduction or product before it (an epilogue), a reduction into the row kernel that needs its result (softmax,
  * normalization), neighbours that read the same data. Every join keeps each element's arithmetic as it was.
  */
-import { sizeOf, stridesOf } from "../core/shape.ts";
+import { sameShape, sizeOf, stridesOf } from "../core/shape.ts";
 import { commonRefinement, dropUnitAxes, groupsOf, refineAxes, regroupAxes, withAxes } from "./axes.ts";
 import {
   type ContractDraft,
@@ -13,6 +13,7 @@ import {
   loadsOf,
   readsOf,
   rewriteScalars,
+  sameAddress,
   scalarsOf,
   writesOf,
 } from "./draft.ts";
@@ -106,16 +107,13 @@ function joinNeighbor(entries: readonly Entry[], at: number, options: MergeOptio
   return null;
 }
 
-const sameList = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((x, i) => x === b[i]);
-
 const sameLoops = (a: LoopDraft, b: LoopDraft): boolean =>
-  sameList(a.outer, b.outer) && sameList(a.inner, b.inner) && a.outer.length + a.inner.length > 0;
+  sameShape(a.outer, b.outer) && sameShape(a.inner, b.inner) && a.outer.length + a.inner.length > 0;
 
 /** True where both drafts read `value` at every point of their loops, in the same order. */
 function readAlike(a: LoopDraft, b: LoopDraft, value: number): boolean {
   const [first, second] = [a, b].map((draft) => loadsOf(draft).find((load) => load.arg === value)!.at.strides);
-  return sameList(first!, second!) && first!.every((stride) => stride !== 0);
+  return sameShape(first!, second!) && first!.every((stride) => stride !== 0);
 }
 
 /** True where something between the two needs the first and is needed by the second. */
@@ -202,7 +200,7 @@ function spanOf(draft: LoopDraft | ContractDraft, value: number): number[] | nul
   const count = draft.kind === "contract" ? 3 : (store as StoreStage).level === "outer" ? 1 : 2;
   const lengths = groups.slice(0, count).flat();
   const strides = store.at.strides.slice(0, lengths.length);
-  return store.at.offset === 0 && sameList(strides, stridesOf(lengths)) ? lengths : null;
+  return store.at.offset === 0 && sameShape(strides, stridesOf(lengths)) ? lengths : null;
 }
 
 /** How a consumer walks over a value: its loop axes in the value's row-major order, and the axes that do not move. */
@@ -215,14 +213,14 @@ function walkOf(consumer: LoopDraft, value: number, size: number): Walk | null {
   const loads = loadsOf(consumer).filter((load) => load.arg === value);
   const { strides, offset } = loads[0]!.at;
   const alike = loads.every(
-    (load) => load.at.offset === 0 && !load.indirect && !load.valid && sameList(load.at.strides, strides),
+    (load) => load.at.offset === 0 && !load.indirect && !load.valid && sameShape(load.at.strides, strides),
   );
   if (!alike || offset !== 0 || strides.some((stride) => stride < 0)) return null;
   const lengths = groupsOf(consumer).flat();
   const axes = lengths.map((_, axis) => axis);
   const along = axes.filter((axis) => strides[axis] !== 0).sort((a, b) => strides[b]! - strides[a]!);
   const walked = along.map((axis) => lengths[axis]!);
-  if (sizeOf(walked) !== size || !sameList(along.map((axis) => strides[axis]!), stridesOf(walked))) return null;
+  if (sizeOf(walked) !== size || !sameShape(along.map((axis) => strides[axis]!), stridesOf(walked))) return null;
   return { along, across: axes.filter((axis) => strides[axis] === 0) };
 }
 
@@ -249,7 +247,7 @@ function fuseLoops(
     const outer = commonRefinement(producer.outer, pick(along));
     return outer && concatenate(refineAxes(producer, [outer, producer.inner]), consumer, [outer, []], shared);
   }
-  if (level === "outer" && across.length > 0 && (isMap ? !producerIsMap : sameList(along, rows))) {
+  if (level === "outer" && across.length > 0 && (isMap ? !producerIsMap : sameShape(along, rows))) {
     // What was reduced over a row is used along that row: one more pass over the row.
     const outer = commonRefinement(producer.outer, pick(along));
     const inner = producerIsMap ? pick(across) : commonRefinement(producer.inner, pick(across));
@@ -276,7 +274,7 @@ function fuseLoops(
   if (!cut) return null;
   const regrouped = isMap
     ? splitMap(consumer, whole, cut[0].length)
-    : sameList([...rows, ...columns], along)
+    : sameShape([...rows, ...columns], along)
       ? consumer
       : null;
   return regrouped && concatenate(refineAxes(producer, cut), regrouped, cut, shared);
@@ -345,8 +343,6 @@ function concatenate(
   }
   return matching ? { ...first, stages } : null;
 }
-
-const sameAddress = (a: Affine, b: Affine): boolean => a.offset === b.offset && sameList(a.strides, b.strides);
 
 /** Rough cost of computing a scalar, in additions: what a transcendental function or a division stands for. */
 function costOf(body: Scalar): number {

@@ -4,8 +4,8 @@
  */
 import { bytesOf } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
-import { type ContractDraft, type Draft, type LoopDraft, readsOf, scalarsOf, writesOf } from "./draft.ts";
-import type { Affine, Scalar, StoreStage } from "./program.ts";
+import { type ContractDraft, type Draft, type LoopDraft, readsOf, sameAddress, scalarsOf, writesOf } from "./draft.ts";
+import type { Scalar, StoreStage } from "./program.ts";
 import { type Value, is } from "./value.ts";
 
 /** Alignment of temporaries: what WebGPU asks of a storage-buffer offset, and more than a cache line. */
@@ -138,6 +138,3 @@ function passesOf(draft: LoopDraft | ContractDraft): AnyStore[][] {
   }
   return passes;
 }
-
-const sameAddress = (a: Affine, b: Affine): boolean =>
-  a.offset === b.offset && a.strides.every((stride, axis) => stride === b.strides[axis]);

@@ -1,6 +1,6 @@
 /**
  * Rewrites applied to every value as it is made: a list of named rules, each of which answers with a simpler equal
- * value or with nothing. A rule may not change a result, not even NaN, infinities or the sign of zero in a sum.
+ * value or with nothing. A rule may not change a result, not even NaN or an infinity; only the sign of a zero may change.
  */
 import { type DType, isFloat, roundTo } from "../core/dtype.ts";
 import { type Shape, axesOf, otherAxes, sameShape, sizeOf } from "../core/shape.ts";
@@ -56,7 +56,7 @@ const rules: Readonly<Record<string, Rule>> = {
     return (op === "mul" || op === "div") && splat(b) === 1 ? a : undefined;
   },
 
-  /** x + (−0) and, since x + 0 differs only for x = −0, x + 0 is x. */
+  /** x + 0 is x, up to the sign of a zero. */
   addZero({ op, sources }) {
     if (op !== "add") return undefined;
     const [a, b] = sources as [Value, Value];
@@ -83,7 +83,7 @@ const rules: Readonly<Record<string, Rule>> = {
     return number === undefined ? undefined : values.constant(number, shape, dtype);
   },
 
-  /** A reshape that only adds or drops axes of length 1 next to a broadcast is a broadcast. */
+  /** A permutation of a permutation is one permutation, of a constant the constant. */
   permuteTwice({ values, op, sources, shape, dtype, params }) {
     if (op !== "permute") return undefined;
     const { permutation } = params as OperationParams["permute"];
@@ -149,7 +149,7 @@ const rules: Readonly<Record<string, Rule>> = {
     return values.make("mul", [inner, values.constant(count, shape, dtype)], shape, dtype, {});
   },
 
-  /** A window, fold, slice or pad that covers everything once is a reshape. */
+  /** A window or fold that covers everything once is a reshape. */
   trivialWindow({ values, op, sources, shape, dtype, params }) {
     if (op !== "window" && op !== "fold") return undefined;
     const { size } = params as OperationParams["window"];

@@ -42,3 +42,11 @@ export interface ValueMaker {
   ): Value;
   constant(value: number, shape: Shape, dtype: DType): Value;
 }
+
+/** Parameters as text that is equal for equal parameters: −0, NaN and infinities keep their identity. */
+export const showParams = (params: object): string =>
+  JSON.stringify(params, (_, value: unknown) =>
+    typeof value === "number" && (Object.is(value, -0) || !Number.isFinite(value))
+      ? `#${Object.is(value, -0) ? "-0" : value}`
+      : value,
+  );

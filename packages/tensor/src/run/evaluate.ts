@@ -6,6 +6,7 @@ import { DeviceError, TransformError, ValueError } from "../core/errors.ts";
 import { type Body, type Params, type Primitive, topologicalOrder } from "../core/primitives.ts";
 import { type Tensor, type TensorDevice, deviceOf, forgetSources, isTracing, retain, spentError } from "../core/tensor.ts";
 import { type Lowered, prepare } from "../lower/lower.ts";
+import { showParams } from "../lower/value.ts";
 import { treeLeaves } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
 import type { Device } from "./device.ts";
@@ -185,7 +186,7 @@ function describeNodes(order: readonly Tensor[], number: Map<Tensor, number>, li
     if (number.has(node)) continue;
     const sources = node.sources.map((source) => number.get(source)).join();
     number.set(node, lines.length);
-    lines.push(`${node.op} ${sources} ${node.dtype}[${node.shape.join()}] ${showParams(node)}`);
+    lines.push(`${node.op} ${sources} ${node.dtype}[${node.shape.join()}] ${describeParams(node)}`);
   }
 }
 
@@ -204,12 +205,9 @@ function describeBody(body: Body): string {
   return text;
 }
 
-function showParams({ op, params }: Tensor): string {
+/** What distinguishes a node from another of its primitive, as text. */
+function describeParams({ op, params }: Tensor): string {
   if (op === "check") return "";
   if (op === "call") return describeBody((params as Params["call"]).body);
-  return JSON.stringify(params, (_, value: unknown) =>
-    typeof value === "number" && (Object.is(value, -0) || !Number.isFinite(value))
-      ? `#${Object.is(value, -0) ? "-0" : value}`
-      : value,
-  );
+  return showParams(params);
 }
