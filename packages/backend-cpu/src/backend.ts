@@ -12,6 +12,7 @@ import { barriersOf, baseOf } from "./barriers.ts";
 import { detectFeatures } from "./features.ts";
 import { processors } from "./host.ts";
 import { ThreadTeam } from "./threads.ts";
+import { enableWide } from "./wide.ts";
 import type { WorkerUpdate } from "./worker.ts";
 import {
   type DriverExports,
@@ -34,6 +35,12 @@ export interface CpuOptions {
   readonly threads?: number;
   /** Whether a multiply and an add may be fused, with one rounding. Default: true, where the engine can. */
   readonly fma?: boolean;
+  /**
+   * Whether pairs of 128-bit vectors are fused into 256 bits: products run 1.7 to 1.9 times as fast, with the same bits.
+   * Node 24 and newer, on processors with AVX2; sets a V8 flag for the whole process. Checked for speed and results
+   * at the start (about 30 ms). Default: false.
+   */
+  readonly wide?: boolean;
 }
 
 /** The backend and what only tests and tools ask of it. */
@@ -126,12 +133,14 @@ function checkThreads(threads: number | undefined): void {
 export async function createCpuBackend(generators: Generators, options: CpuOptions = {}): Promise<CpuBackend> {
   checkThreads(options.threads);
   const features = detectFeatures(options.fma ?? true);
+  const wide = options.wide ?? false;
+  if (wide) await enableWide(features.fma);
   const wanted = options.threads ?? Math.min(processors(), defaultThreads);
   const size = features.sharedMemory ? wanted : 1;
   const shared = size > 1;
   const { memory, pages } = makeMemory(shared);
   const limits = { initial: 1, maximum: pages, shared };
-  const kernels = new KernelTable(generators, memory, limits, features.fma);
+  const kernels = new KernelTable(generators, memory, limits, { fma: features.fma, wide });
   const driver = new WebAssembly.Module(driverModule(limits));
   const imports = { [environmentImport]: { memory, kernels: kernels.table } };
   const instance = new WebAssembly.Instance(driver, imports);
@@ -141,7 +150,7 @@ export async function createCpuBackend(generators: Generators, options: CpuOptio
   const team = shared ? await ThreadTeam.start(size, memory, driver, features.maySleep) : null;
   return new WasmBackend(
     {
-      name: `cpu-simd128${features.fma ? "-fma" : ""}:${size}`,
+      name: `cpu-simd${wide ? "256" : "128"}${features.fma ? "-fma" : ""}:${size}`,
       dtypes: new Set(dtypes),
       maxBindings: 1024,
       maxBufferBytes: pages * 65536 - 2 * control.end,

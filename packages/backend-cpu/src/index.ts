@@ -17,7 +17,8 @@ export type { CpuOptions } from "./backend.ts";
  * Runs are synchronous, so values can be read at once (`dataSync`). Worker threads do not keep a process alive;
  * disposing of the device ends them.
  *
- * @param options `threads` (default: as many as there are processors, at most 8) and `fma` (default: true).
+ * @param options `threads` (default: as many as there are processors, at most 8) `fma` (default: true)
+ *   and `wide` (default: false; 256-bit vectors in Node 24).
  * @throws DeviceError where WebAssembly SIMD is missing or a thread cannot start; ValueError for a bad `threads`.
  *
  * @example

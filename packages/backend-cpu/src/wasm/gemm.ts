@@ -50,7 +50,7 @@ export function generateContract(
   kernel: ContractKernel,
   options: GeneratorOptions,
 ): GeneratedKernel {
-  const engine = runningEngine(options.fma);
+  const engine = runningEngine(options);
   const arithmetic = arithmeticOf(kernel.dtype, engine);
   const tile = tileOf(kernel.dtype, engine);
   const plan = planContract(kernel, tile);

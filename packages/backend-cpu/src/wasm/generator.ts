@@ -20,6 +20,8 @@ import type { FunctionReference, ModuleBuilder } from "./module.ts";
 export interface GeneratorOptions {
   /** `f32x4.relaxed_madd` and its relatives may be used. */
   readonly fma: boolean;
+  /** The engine fuses neighboring vectors into 256 bits (see wide.ts): write them in pairs. */
+  readonly wide: boolean;
   /**
    * Waits until all `threadCount` (the operand) threads of the current kernel have arrived; returns at once for 1.
    * For kernels that share packed data.

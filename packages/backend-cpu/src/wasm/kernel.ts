@@ -8,8 +8,11 @@ import { bytesOf, kernelKey, sizeOf } from "@dormouse/tensor/graph";
 import { scalarOrder } from "../scalar-order.ts";
 import type { WorkerUpdate } from "../worker.ts";
 import { type DriverExports, environmentImport } from "./driver.ts";
-import { type GeneratedKernel, type KernelGenerator, kernelExport } from "./generator.ts";
+import { type GeneratedKernel, type GeneratorOptions, type KernelGenerator, kernelExport } from "./generator.ts";
 import { type MemoryLimits, ModuleBuilder } from "./module.ts";
+
+/** How vector code is written on a device. */
+export type VectorOptions = Pick<GeneratorOptions, "fma" | "wide">;
 
 /** One generator per kind of kernel. */
 export interface Generators {
@@ -45,16 +48,16 @@ export class KernelTable {
   readonly #generators: Generators;
   readonly #memory: WebAssembly.Memory;
   readonly #limits: MemoryLimits;
-  readonly #fma: boolean;
+  readonly #vectors: VectorOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #vacant: number[] = [];
   #next = 0;
 
-  constructor(generators: Generators, memory: WebAssembly.Memory, limits: MemoryLimits, fma: boolean) {
+  constructor(generators: Generators, memory: WebAssembly.Memory, limits: MemoryLimits, vectors: VectorOptions) {
     this.#generators = generators;
     this.#memory = memory;
     this.#limits = limits;
-    this.#fma = fma;
+    this.#vectors = vectors;
   }
 
   /**
@@ -95,7 +98,7 @@ export class KernelTable {
     barrier: DriverExports["barrier"],
     update: WorkerUpdate[number][],
   ): Entry {
-    const { bytes, scratchBytes } = generate(kernel, this.#generators, this.#limits, this.#fma);
+    const { bytes, scratchBytes } = generate(kernel, this.#generators, this.#limits, this.#vectors);
     const module = new WebAssembly.Module(bytes);
     const imports = { [environmentImport]: { memory: this.#memory, barrier } };
     const instance = new WebAssembly.Instance(module, imports);
@@ -113,13 +116,13 @@ function generate(
   kernel: Kernel,
   generators: Generators,
   limits: MemoryLimits,
-  fma: boolean,
+  vectors: VectorOptions,
 ): GeneratedKernel & { readonly bytes: Uint8Array<ArrayBuffer> } {
   const module = new ModuleBuilder();
   module.importMemory(environmentImport, "memory", limits);
   const barrier = module.importFunction(environmentImport, "barrier", ["i32"]);
   const generator = generators[kernel.kind] as KernelGenerator<Kernel>;
-  const { scratchBytes } = generator(module, kernel, { fma, barrier });
+  const { scratchBytes } = generator(module, kernel, { ...vectors, barrier });
   return { scratchBytes, bytes: module.bytes() };
 }
 

@@ -41,7 +41,7 @@ const heavy: Partial<Record<Scalar["op"], number>> = {
 /** Strips of columns that should be left for the threads to share. */
 const fewestStrips = 4;
 
-export function planLoop(kernel: LoopKernel): LoopPlan {
+export function planLoop(kernel: LoopKernel, wide: boolean): LoopPlan {
   const affines = affinesOf(kernel);
   const outer = merge(kernel.outer, 0, affines);
   const inner = merge(kernel.inner, kernel.outer.length, affines);
@@ -59,7 +59,7 @@ export function planLoop(kernel: LoopKernel): LoopPlan {
   const instructions = Math.max(...kernel.stages.map(({ body }) => workOf(body)));
   // Columns are read a strip at a time: 256 bytes wide, a 4096 x 1000 sum takes 0.7 ms, 64 bytes wide 1.6 ms.
   const light = hasReduce && !best.horizontal ? Math.max(4, Math.min(16, best.lane.extent / fewestStrips / 4)) : 4;
-  const most = instructions < 12 ? light : instructions < 30 ? 2 : best.horizontal && hasReduce ? 2 : 1;
+  const most = instructions < 12 ? light : instructions < 30 || wide ? 2 : best.horizontal && hasReduce ? 2 : 1;
   const unroll = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, best.lane.extent / 4))));
   const rowLength = Math.ceil(inner.reduce((size, { extent }) => size * extent, 1) / 16) * 16;
   const keeps = best.horizontal && best.lane === inner.at(-1) && rowLength <= longestKept;

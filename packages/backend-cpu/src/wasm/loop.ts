@@ -30,11 +30,11 @@ const enoughPieces = 8;
 
 /** Writes a loop kernel into `module`. */
 export function generateLoop(module: ModuleBuilder, kernel: LoopKernel, options: GeneratorOptions): GeneratedKernel {
-  const plan = planLoop(kernel);
+  const plan = planLoop(kernel, options.wide);
   module.function({ name: kernelExport, parameters: kernelParameters, export: true }, (f, parameters) => {
     if (sizeOf(kernel.outer) === 0) return;
     const nest = new Nest(f, options.fma);
-    new LoopWriter(nest, kernel, plan, parameters).write();
+    new LoopWriter(nest, kernel, plan, parameters, options.wide).write();
     nest.finish();
   });
   return { scratchBytes: (threads) => threads * keptBytes(plan) };
@@ -47,6 +47,8 @@ class LoopWriter {
   readonly #nest: Nest;
   readonly #kernel: LoopKernel;
   readonly #plan: LoopPlan;
+  /** Neighboring groups whose values are all known before the first is stored. */
+  readonly #together: number;
   readonly #code: ScalarCode;
   readonly #parameters: ParameterLocals<typeof kernelParameters>;
   /** The axis cut among the threads. */
@@ -55,10 +57,17 @@ class LoopWriter {
   /** Kept values that an earlier stage has written. */
   readonly #written = new Set<Scalar>();
 
-  constructor(nest: Nest, kernel: LoopKernel, plan: LoopPlan, parameters: ParameterLocals<typeof kernelParameters>) {
+  constructor(
+    nest: Nest,
+    kernel: LoopKernel,
+    plan: LoopPlan,
+    parameters: ParameterLocals<typeof kernelParameters>,
+    wide: boolean,
+  ) {
     this.#nest = nest;
     this.#kernel = kernel;
     this.#plan = plan;
+    this.#together = wide ? 2 : 1;
     this.#parameters = parameters;
     this.#code = new ScalarCode(nest, kernel.args, parameters.arguments, kernel.stages.map(({ body }) => body));
     this.#index = [...kernel.outer, ...kernel.inner].map(() => integer(0));
@@ -155,18 +164,22 @@ class LoopWriter {
       }
       const batch: StoreStage[] = [];
       for (let next = stages[number]; next?.kind === "store" && next.level === stage.level; next = stages[++number]) batch.push(next);
-      if (stage.level === "outer") for (const place of places) this.#store(batch, place);
-      else this.#inner(places, (inside) => inside.forEach((place) => this.#store(batch, place)));
+      if (stage.level === "outer") this.#store(batch, places);
+      else this.#inner(places, (inside) => this.#store(batch, inside));
     }
   }
 
   /** Every body before the first store: a store may overwrite what the next body reads. */
-  #store(batch: readonly StoreStage[], place: Place): void {
-    const bodies = batch.map(({ body, level }) => {
-      const value = level === "inner" ? this.#rowValue(body, place) : this.#code.value(body, place);
-      return batch.length === 1 ? value : value.map((part) => this.#nest.here(part));
-    });
-    batch.forEach(({ arg, at }, i) => this.#code.store(arg, at, bodies[i]!, place));
+  #store(batch: readonly StoreStage[], places: readonly Place[]): void {
+    for (let first = 0; first < places.length; first += this.#together) {
+      const group = places.slice(first, first + this.#together);
+      const bodies = group.map((place) => batch.map(({ body, level }) => {
+        const value = level === "inner" ? this.#rowValue(body, place) : this.#code.value(body, place);
+        return batch.length * group.length === 1 ? value : value.map((part) => this.#nest.here(part));
+      }));
+      batch.forEach(({ arg, at }, i) =>
+        group.forEach((place, g) => this.#code.store(arg, at, bodies[g]![i]!, place)));
+    }
   }
 
   /** Walks the inner axes for the given outer places. */

@@ -22,6 +22,8 @@ export interface Engine {
   readonly fusedMultiplyAdd: boolean;
   /** V8 before 12 moves the loads of a block above its arithmetic, so that an unrolled tile spills. */
   readonly hoistsLoads: boolean;
+  /** Fuses pairs of neighboring vectors. */
+  readonly wide: boolean;
 }
 
 /** Shape of the register tile. */
@@ -34,10 +36,10 @@ export interface Tile {
 }
 
 /** The engine this code runs in. */
-export function runningEngine(fusedMultiplyAdd: boolean): Engine {
+export function runningEngine({ fma, wide }: { readonly fma: boolean; readonly wide: boolean }): Engine {
   const { process } = globalThis as { process?: { versions?: { v8?: string } } };
   const v8 = process?.versions?.v8;
-  return { fusedMultiplyAdd, hoistsLoads: v8 !== undefined && Number.parseInt(v8, 10) < 12 };
+  return { fusedMultiplyAdd: fma, hoistsLoads: v8 !== undefined && Number.parseInt(v8, 10) < 12, wide };
 }
 
 /** Elements of a dtype in vectors: the operations a product needs. */
@@ -105,10 +107,12 @@ export function arithmeticOf(dtype: DType, engine: Engine): Arithmetic {
 /**
  * The fastest tile of an engine, by measurement. float32 at 1024 cubed on one thread of an AMD EPYC, in GFLOP/s: Node 24
  * 6×8 unrolled 8 times 55 (its 15 live vectors are all that V8 has registers for); Node 20 with relaxed multiply-add 3×12
- * 50, without it 4×8 40, which unrolling 2 and 4 times lowers to 29 and 26. float64 reaches half of it.
+ * 50, without it 4×8 40, which unrolling 2 and 4 times lowers to 29 and 26. float64 reaches half of it. In wide mode a
+ * pair of vectors is one register, so that the same 15 hold 6×16.
  */
 export function tileOf(dtype: DType, engine: Engine): Tile {
   const fused = engine.fusedMultiplyAdd && (dtype === "float32" || dtype === "float64");
+  if (fused && engine.wide) return { rows: 6, vectors: 4, unroll: 8 };
   if (!fused) return { rows: 4, vectors: 2, unroll: engine.hoistsLoads ? 1 : 4 };
   return engine.hoistsLoads ? { rows: 3, vectors: 3, unroll: 1 } : { rows: 6, vectors: 2, unroll: 8 };
 }

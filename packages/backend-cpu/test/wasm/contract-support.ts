@@ -32,11 +32,12 @@ export function runContract(
   threads = 1,
   fma = fusedMultiplyAdd,
   last = buffers.length - 1,
+  wide = false,
 ): TypedArray[] {
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", { initial: 1, maximum: 65536, shared: true });
   const barrier = module.importFunction("env", "barrier", ["i32"]);
-  const { scratchBytes } = generateContract(module, kernel, { fma, barrier });
+  const { scratchBytes } = generateContract(module, kernel, { fma, wide, barrier });
   const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
   const scratch = 4096;
   const sizes = buffers.map(({ byteLength }) => aligned(byteLength + slack));

@@ -40,9 +40,9 @@ function argumentsOf(
 function check(
   kernel: ContractKernel,
   buffers: readonly TypedArray[],
-  { threads = 1, scale = 1, fma = fusedMultiplyAdd, last = 2 } = {},
+  { threads = 1, scale = 1, fma = fusedMultiplyAdd, last = 2, wide = false } = {},
 ): void {
-  const [got, expected] = [runContract(kernel, buffers, threads, fma, last), naiveContract(kernel, buffers)];
+  const [got, expected] = [runContract(kernel, buffers, threads, fma, last, wide), naiveContract(kernel, buffers)];
   const depth = kernel.k.reduce((product, size) => product * size, 1);
   const unit = kernel.dtype === "float32" ? 2 ** -23 : kernel.dtype === "float64" ? 2 ** -52 : 0;
   const tolerance = unit * scale * (4 + depth);
@@ -134,6 +134,7 @@ describe.each(dtypes)("%s", (dtype) => {
       }
   });
   test("without relaxed multiply-add", () => check(...matmul(dtype, 1, 37, 41, 43), { fma: false }));
+  test("in the tiles of wide mode", () => check(...matmul(dtype, 2, 37, 41, 43), { wide: true }));
   test.each([2, 3, 16])("%i threads", (threads) => {
     check(...matmul(dtype, 3, 41, 37, 29), { threads });
     check(...matmul(dtype, 1, 131, 17, 33), { threads });

@@ -39,7 +39,7 @@ export function sample(dtype: DType, length: number, seed: number, specials = fa
 
 /** Runs generated code; `threads` calls, in an order that no kernel may depend on. Bytes around every argument must survive. */
 export function runGenerated<K extends Kernel>(
-  generate: KernelGenerator<K>, kernel: K, inputs: readonly TypedArray[], threads = 1, fma = false,
+  generate: KernelGenerator<K>, kernel: K, inputs: readonly TypedArray[], threads = 1, fma = false, wide = false,
 ): TypedArray[] {
   const guard = 64;
   const offsets: number[] = [];
@@ -53,7 +53,7 @@ export function runGenerated<K extends Kernel>(
   const limits = { initial: 1, maximum: 4096, shared: false };
   module.importMemory("env", "memory", limits);
   const barrier = module.importFunction("env", "barrier", ["i32"]);
-  const { scratchBytes } = generate(module, kernel, { fma, barrier });
+  const { scratchBytes } = generate(module, kernel, { fma, wide, barrier });
   const pages = Math.ceil((end + scratchBytes(threads)) / 65536);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 4096 });
   const bytes = new Uint8Array(memory.buffer).fill(0xa5);
