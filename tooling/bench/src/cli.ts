@@ -62,7 +62,7 @@ async function runCold(children: readonly Child[], execPath: string, { threads, 
 async function main(options: Options): Promise<void> {
   const { threads, peers, rounds } = options;
   const binary = binaryOf(options.engine);
-  const names: SystemName[] = ["dormouse", ...peers];
+  const names: SystemName[] = ["dormouse", ...(options.wide ? ["dormouse-wide" as const] : []), ...peers];
   const optionsOf = (system: SystemName): ChildOptions => ({ system, threads, execPath: binary });
   const children = await Promise.all(names.map((name) => Child.start(optionsOf(name))));
   print(`${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} processors, load ${loadavg()[0]!.toFixed(1)}`);

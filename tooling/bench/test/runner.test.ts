@@ -205,7 +205,7 @@ describe("options", () => {
   });
 
   it.each([
-    [["--wide"], "no wide mode yet"],
+    [["--wide", "--engine", "20"], "--wide needs Node 24"],
     [["--suite", "gem"], "--suite has no gem; use gemm, elementwise"],
     [["--threads", "0"], "--threads is 0; use a whole number from 1 to"],
     [["--engine", "18"], "--engine is 18; use 20 or 24"],

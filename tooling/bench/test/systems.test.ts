@@ -42,7 +42,7 @@ async function results(system: System, work: Work): Promise<Fingerprint[]> {
 let ours: System;
 const peers = new Map<string, System>();
 beforeAll(async () => {
-  ours = dormouse(await cpu({ threads: 1 }), 1);
+  ours = dormouse("dormouse", await cpu({ threads: 1 }), 1);
   for (const name of ["jax-js", "tfjs-wasm"] as const) peers.set(name, await loadSystem(name, { threads: 1 }));
 });
 

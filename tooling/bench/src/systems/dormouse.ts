@@ -12,14 +12,14 @@ import {
   geluConstants, mlpBatches, mlpLayers, permuted, uniform,
 } from "../works/data.ts";
 import type { Activation, Attention, Cnn, Mlp, RowFunction, Task, Work } from "../works/work.ts";
-import { type Prepared, type System, checkedSteps } from "./system.ts";
+import { type Prepared, type System, type SystemName, checkedSteps } from "./system.ts";
 import { versionOf } from "./version.ts";
 
 /** @param threads those of the device */
-export function dormouse(device: Device, threads: number): System {
+export function dormouse(name: SystemName, device: Device, threads: number): System {
   setDevice(device);
   return {
-    name: "dormouse",
+    name,
     version: `${versionOf("@dormouse/tensor")} on ${device.name}`,
     threads,
     prepare: (work: Work) => Promise.resolve(prepare(work.task)),

@@ -3,9 +3,10 @@ import type { System, SystemName, SystemOptions } from "./system.ts";
 
 export async function loadSystem(name: SystemName, options: SystemOptions): Promise<System> {
   switch (name) {
-    case "dormouse": {
+    case "dormouse":
+    case "dormouse-wide": {
       const [{ dormouse }, { cpu }] = await Promise.all([import("./dormouse.ts"), import("@dormouse/backend-cpu")]);
-      return dormouse(await cpu(options), options.threads);
+      return dormouse(name, await cpu({ ...options, wide: name === "dormouse-wide" }), options.threads);
     }
     case "jax-js":
       return (await import("./jax.ts")).jax(options);

@@ -1,7 +1,7 @@
 /** What a library must be able to do to be measured; `index.ts` loads one by name. */
 import type { Work } from "../works/work.ts";
 
-export const systemNames = ["dormouse", "jax-js", "tfjs-wasm"] as const;
+export const systemNames = ["dormouse", "dormouse-wide", "jax-js", "tfjs-wasm"] as const;
 export type SystemName = (typeof systemNames)[number];
 export const peerNames = ["jax-js", "tfjs-wasm"] as const satisfies readonly SystemName[];
 
