@@ -31,7 +31,7 @@ describe("exports", () => {
     const { dependencies } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
       dependencies: Record<string, string>;
     };
-    const named = [...packages, "backend-cpu"].map((name) => `@dormouse/${name}`);
+    const named = [...packages, "backend-cpu", "backend-webgpu"].map((name) => `@dormouse/${name}`);
     expect(Object.keys(dependencies).sort()).toEqual(named.sort());
   });
 });
