@@ -21,11 +21,11 @@ import { closeOver } from "./inline.ts";
 export function checkpoint<A extends readonly unknown[], R>(f: (...args: A) => R): (...args: A) => R {
   return (...args) => {
     const { result, sources, inputs, outputs } = closeOver("checkpoint", f, args);
-    // One call for each output: their bodies share nodes, and `lower` computes a shared node once.
+    // One call for each output: their bodies share nodes, and `lower` computes a shared node once. The mark they have in
+    // common lets the backward pass take them together.
+    const recompute = {};
     return result.rebuild(
-      outputs.map((output) =>
-        primitive.call(sources, { name: "checkpoint", body: { inputs, output }, recompute: true }),
-      ),
+      outputs.map((output) => primitive.call(sources, { name: "checkpoint", body: { inputs, output }, recompute })),
     );
   };
 }

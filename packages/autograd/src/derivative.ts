@@ -1,7 +1,7 @@
 /**
  * Every derivative of the library. A row lists, for each source of a primitive, the linear map that carries a small
  * change of that source to the change of the result, or null where there is none: `jvp` applies the maps, `vjp`
- * transposes them, so the two modes cannot disagree. The table is a mapped type over the primitives: a missing row
+ * transposes them, so the two modes cannot disagree. A map also says what becomes of a mask (`mask.ts`). The table is a mapped type over the primitives: a missing row
  * does not compile. Rows read sources and parameters when they are asked for (a node may forget its sources once it is
  * evaluated) and build factors only when a map is used. The walks over a graph are in `tape.ts`.
  */
@@ -18,11 +18,12 @@ import {
   primitive,
 } from "@dormouse/tensor/graph";
 import { factorMap, swapLast, triangle } from "./factorization.ts";
-import { inline } from "./inline.ts";
+import { inline, inlineAll } from "./inline.ts";
 import { lazy, remember } from "./lazy.ts";
+import { type Mask, type MaskedMap, both, constantOf, not, withoutAxes } from "./mask.ts";
 
 /** One linear map, or null, for each source of a node. */
-export type LinearMaps = readonly (LinearMap | null)[];
+export type LinearMaps = readonly (MaskedMap | null)[];
 
 /** The walks of `tape.ts`, which this table drives: handed in, so that a call is differentiated through its body. */
 export type Walks = Pick<typeof import("./tape.ts"), "record" | "pull" | "push">;
@@ -35,29 +36,27 @@ const subtract = (a: Tensor, b: Tensor): Tensor => add(a, neg(b));
 const like = (x: Tensor, value: number): Tensor => constant(value, x.shape, x.dtype);
 
 /** A map that is its own transpose: anything elementwise. */
-const symmetric = (map: (t: Tensor) => Tensor): LinearMap => ({ apply: map, transpose: map });
-const linear = (apply: LinearMap["apply"], transpose: LinearMap["transpose"]): LinearMap => ({ apply, transpose });
+const symmetric = (map: (t: Tensor) => Tensor, mask: MaskedMap["mask"] = "same"): MaskedMap =>
+  ({ apply: map, transpose: map, mask });
+const linear = (apply: LinearMap["apply"], transpose: LinearMap["transpose"], mask?: (given: Mask) => Mask): MaskedMap =>
+  (mask ? { apply, transpose, mask } : { apply, transpose });
+/** A map whose transpose copies elements and fills up with zeros: it does the same to a mask. */
+const movement = (apply: LinearMap["apply"], transpose: LinearMap["transpose"]): MaskedMap =>
+  linear(apply, transpose, (given) => given && transpose(given));
 const same = symmetric((t) => t);
 const negated = symmetric(neg);
 
-function times(factor: () => Tensor): LinearMap {
+function times(factor: () => Tensor): MaskedMap {
   const made = lazy(factor);
-  return symmetric((t) => mul(t, made()));
+  return { ...symmetric((t) => mul(t, made())), risky: true };
 }
-function over(divisor: () => Tensor): LinearMap {
+function over(divisor: () => Tensor): MaskedMap {
   const made = lazy(divisor);
-  return symmetric((t) => div(t, made()));
+  return { ...symmetric((t) => div(t, made())), risky: true };
 }
-
-/**
- * A divisor under which nothing stays nothing: 1 where both it and `t` are 0. A branch that `where` did not take hands
- * zeros to `sqrt`, whose slope at 0 is infinite; 0 / 0 would make them NaN.
- */
-function slopedBy(divisor: Tensor, t: Tensor): Tensor {
-  const zero = like(t, 0);
-  const atZero = where(primitive.equal(t, zero), like(t, 1), zero);
-  return where(primitive.equal(divisor, zero), atZero, divisor);
-}
+/** A product with an operand; a constant one, as a scale, is known to be finite. */
+const timesOperand = (factor: Tensor): MaskedMap =>
+  Number.isFinite(constantOf(factor)) ? symmetric((t) => mul(t, factor)) : times(() => factor);
 
 /** Rows of primitives that are constant, or step from constant to constant. */
 const flat = (y: Tensor): LinearMaps => y.sources.map(() => null);
@@ -120,6 +119,28 @@ function throughBody(y: Tensor, body: Body, recompute: boolean, { record, pull, 
   return sources.map((_, k) => (differentiable[k] ? linear(apply(k), transpose(k)) : null));
 }
 
+/**
+ * Reverse mode through several results of one recomputed function: from their cotangents (null for zero) to those of
+ * its sources. The function runs again once, and is walked once, for all of them.
+ */
+export function recomputedTogether(
+  calls: readonly NodeOf<"call">[],
+  { record, pull }: Walks,
+): (cotangents: readonly (Tensor | null)[]) => (Tensor | null)[] {
+  const bodies = calls.map(({ params }) => params.body);
+  const { sources } = calls[0]!;
+  const open = lazy(() => {
+    const inputs = sources.map((source) => primitive.identity(source, "barrier"));
+    const outputs = inlineAll(bodies, inputs);
+    return { inputs, outputs, tape: record(outputs, inputs.filter(({ dtype }) => isFloat(dtype))) };
+  });
+  return (cotangents) => {
+    const { inputs, outputs, tape } = open();
+    const pulled = pull(tape, outputs, cotangents);
+    return inputs.map((input) => pulled.get(input) ?? null);
+  };
+}
+
 /** The derivative of every primitive. */
 export const derivative: { readonly [P in Primitive]: Rule<P> } = {
   constant: flat,
@@ -157,19 +178,19 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
     const x = one(y);
     return [times(() => mul(primitive.exp(neg(mul(x, x))), like(x, 2 / Math.sqrt(Math.PI))))];
   },
-  sqrt: (y) => [symmetric((t) => div(t, slopedBy(mul(y, like(y, 2)), t)))],
+  sqrt: (y) => [over(() => mul(y, like(y, 2)))],
   floor: flat,
   cast: (y) => {
     const from = one(y).dtype;
     if (!isFloat(from) || !isFloat(y.dtype)) return [null];
     const to = y.dtype;
-    return [linear((t) => primitive.cast(t, to), (ct) => primitive.cast(ct, from))];
+    return [{ ...linear((t) => primitive.cast(t, to), (ct) => primitive.cast(ct, from)), mask: "same" }];
   },
 
   add: () => [same, same],
   mul: (y) => {
     const [a, b] = two(y);
-    return [times(() => b), times(() => a)];
+    return [timesOperand(b), timesOperand(a)];
   },
   div: (y) => {
     const b = two(y)[1];
@@ -179,9 +200,10 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
   max: (y) => {
     const [a, b] = two(y);
     const tie = lazy(() => primitive.equal(a, b));
-    const share = (mine: Tensor, other: Tensor): LinearMap => {
+    const share = (mine: Tensor, other: Tensor): MaskedMap => {
       const loses = lazy(() => primitive.less(mine, other));
-      return symmetric((t) => where(loses(), like(t, 0), where(tie(), mul(t, like(t, 0.5)), t)));
+      const half = (t: Tensor): Tensor => where(loses(), like(t, 0), where(tie(), mul(t, like(t, 0.5)), t));
+      return symmetric(half, (given) => both(given, not(loses())));
     };
     return [share(a, b), share(b, a)];
   },
@@ -207,19 +229,19 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
     const condition = one(y);
     return [
       null,
-      symmetric((t) => where(condition, t, like(t, 0))),
-      symmetric((t) => where(condition, like(t, 0), t)),
+      symmetric((t) => where(condition, t, like(t, 0)), (given) => both(given, condition)),
+      symmetric((t) => where(condition, like(t, 0), t), (given) => both(given, not(condition))),
     ];
   },
 
   reshape: (y) => {
     const [from, to] = [one(y).shape, y.shape];
-    return [linear((t) => primitive.reshape(t, to), (ct) => primitive.reshape(ct, from))];
+    return [movement((t) => primitive.reshape(t, to), (ct) => primitive.reshape(ct, from))];
   },
   permute: (y) => {
     const { permutation } = y.params;
     const inverse = inversePermutation(permutation);
-    return [linear((t) => primitive.permute(t, permutation), (ct) => primitive.permute(ct, inverse))];
+    return [movement((t) => primitive.permute(t, permutation), (ct) => primitive.permute(ct, inverse))];
   },
   broadcast: (y) => {
     const { shape, axes } = y.params;
@@ -231,6 +253,10 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
       linear(
         (t) => primitive.broadcast(t, shape, axes),
         (ct) => primitive.permute(primitive.reduce(ct, "sum", added), back),
+        (given) => {
+          const kept = withoutAxes(given, added);
+          return kept && primitive.permute(kept, back);
+        },
       ),
     ];
   },
@@ -238,7 +264,7 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
     const { start, step, lengths } = y.params;
     const from = one(y).shape;
     return [
-      linear(
+      movement(
         (t) => primitive.slice(t, start, step, lengths),
         (ct) => unslice(ct, from, start, step),
       ),
@@ -248,7 +274,7 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
     const { low, high, interior } = y.params;
     const from = one(y).shape;
     return [
-      linear(
+      movement(
         (t) => primitive.pad(t, low, high, interior),
         (ct) => primitive.slice(ct, low, interior.map((gap) => gap + 1), from),
       ),
@@ -263,7 +289,7 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
       const low = zero.with(axis, offset);
       offset += shape[axis]!;
       const high = zero.with(axis, y.shape[axis]! - offset);
-      return linear(
+      return movement(
         (t) => primitive.pad(t, low, high, zero),
         (ct) => primitive.slice(ct, low, unit, shape),
       );
@@ -283,7 +309,7 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
     const { size, step, dilation, spatial } = y.params;
     const from = one(y).shape;
     return [
-      linear(
+      movement(
         (t) => primitive.fold(t, size, step, dilation, spatial),
         // `spatial` may have room for more windows than were folded.
         (ct) =>
@@ -303,12 +329,18 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
     const kept = otherAxes(x.rank, axes);
     const sum = (t: Tensor): Tensor => primitive.reduce(t, "sum", axes);
     const spread = (t: Tensor): Tensor => primitive.broadcast(t, x.shape, kept);
-    if (combine === "sum") return [linear(sum, spread)];
+    if (combine === "sum") return [movement(sum, spread)];
     // All elements that attain the maximum share equally.
     const attains = lazy(() => primitive.equal(x, spread(y)));
     const count = lazy(() => sum(primitive.cast(attains(), y.dtype)));
     const chosen = (t: Tensor): Tensor => where(attains(), t, like(t, 0));
-    return [linear((t) => div(sum(chosen(t)), count()), (ct) => chosen(spread(div(ct, count()))))];
+    return [
+      linear(
+        (t) => div(sum(chosen(t)), count()),
+        (ct) => chosen(spread(div(ct, count()))),
+        (given) => both(given && spread(given), attains()),
+      ),
+    ];
   },
   argmax: flat,
   cumsum: (y) => {
@@ -377,9 +409,13 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
   identity: (y) => [y.params.tag === "stop" ? null : same],
   call: (y, walks) => {
     const { body, rule, recompute } = y.params;
-    return rule ? rule(y.sources, y) : throughBody(y, body, recompute ?? false, walks);
+    return rule ? rule(y.sources, y) : throughBody(y, body, recompute !== undefined, walks);
   },
-  check: () => [same, null],
+  // What is checked stays checked: a gradient may be computed where the value is not.
+  check: (y) => {
+    const [position, { fail }] = [two(y)[1], y.params];
+    return [symmetric((t) => primitive.check(t, position, fail)), null];
+  },
 };
 
 /** The linear maps of a node, whatever its primitive. Integer and bool nodes have none. */

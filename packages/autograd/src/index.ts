@@ -9,3 +9,8 @@ export { type Cotangents, customJvp, customVjp, stopGradient } from "./custom.ts
 export { type CheckOptions, type CheckReport, type CheckedEntry, checkGrads } from "./check.ts";
 export { type ExplainedLine, type ExplainedName, type Explanation, explain } from "./explain.ts";
 export { type EvaluationTrace, type ReverseStep, type TraceStep, evaluationTrace } from "./evaluation-trace.ts";
+export { type DivergenceOptions, divergence } from "./divergence.ts";
+export {
+  type QuadraticModel, type SegmentOptions, type StationaryOptions, type StationaryPoint, classifyStationaryPoint,
+  isConvexOnSegment, quadraticModel,
+} from "./stationary.ts";

@@ -26,6 +26,16 @@ export function substitute(
 export const inline = (body: Body, inputs: readonly Tensor[]): Tensor =>
   substitute([body.output], new Map(body.inputs.map((hole, k) => [hole, inputs[k]!])))[0]!;
 
+/** The outputs of several bodies over other inputs. What bodies with the same holes share stays shared. */
+export function inlineAll(bodies: readonly Body[], inputs: readonly Tensor[]): Tensor[] {
+  const [first] = bodies;
+  if (bodies.some((body) => body.inputs !== first!.inputs)) return bodies.map((body) => inline(body, inputs));
+  return substitute(
+    bodies.map(({ output }) => output),
+    new Map(first!.inputs.map((hole, k) => [hole, inputs[k]!])),
+  );
+}
+
 /** A function's graph with nothing left open, and what it is a graph of. */
 export interface Closed<R> {
   /** The arguments, taken apart. */

@@ -4,14 +4,15 @@
  * what a later walk needs is held here. `push` carries tangents forwards, `pull` carries cotangents backwards.
  * Knows nothing of trees, functions or errors.
  */
-import { type LinearMap, type Tensor, primitive, topologicalOrder } from "@dormouse/tensor/graph";
-import { linearMaps } from "./derivative.ts";
+import { type Tensor, primitive, topologicalOrder } from "@dormouse/tensor/graph";
+import { type LinearMaps, linearMaps } from "./derivative.ts";
+import { total, transpose } from "./mask.ts";
 
 /** A node that depends on the inputs, with a map for each source that does. */
 interface Step {
   readonly node: Tensor;
   readonly sources: readonly Tensor[];
-  readonly maps: readonly (LinearMap | null)[];
+  readonly maps: LinearMaps;
 }
 
 /** Every step from the inputs to the outputs, sources first. */
@@ -57,7 +58,7 @@ export function pull(
   const sums = new Map<Tensor, Tensor>();
   const accumulate = (node: Tensor, ct: Tensor): void => {
     const sum = sums.get(node);
-    sums.set(node, sum ? primitive.add(sum, ct) : ct);
+    sums.set(node, sum ? total(sum, ct) : ct);
   };
   outputs.forEach((output, i) => {
     const ct = cotangents[i];
@@ -69,7 +70,7 @@ export function pull(
     if (!ct) continue;
     maps.forEach((map, k) => {
       if (!map) return;
-      const part = map.transpose(ct);
+      const part = transpose(map, ct);
       observe?.({ node, ct, source: sources[k]!, part });
       accumulate(sources[k]!, part);
     });
