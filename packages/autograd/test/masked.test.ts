@@ -78,7 +78,7 @@ const cases: Record<string, Case> = {
   "a number that is none": { f: (x) => where(isNotANumber(x), 0, mul(x, x)), at: [NaN, 3], first: [0, 6], second: [0, 2] },
   nested: {
     f: (x) => where(positive(x), where(greater(x, 1), log(sub(x, 1)), sqrt(sub(1, x))), neg(x)), at: [-1, 0, 1, 3, 0.75],
-    first: [-1, -1, -Infinity, 0.5, -1], second: [0, 0, NaN, -0.25, -2],
+    first: [-1, -1, -Infinity, 0.5, -1], second: [0, 0, -Infinity, -0.25, -2],
   },
   "both branches": {
     f: (x) => where(positive(x), log(x), sqrt(neg(x))), at: [-4, 2], first: [-0.25, 0.5], second: [-1 / 32, -0.25],
@@ -109,27 +109,25 @@ const secondOf = (f: (x: Tensor) => Tensor) => grad(total(grad(total(f))));
 describe.each(["cpu", "reference"])("on %s", (device) => {
   beforeAll(() => void setDevice(devices[device]!));
   const near = async (got: Tensor, wanted: readonly number[], what: string): Promise<void> =>
-    expectClose(await got.data(), wanted, { relative: 1e-12, absolute: 1e-300 }, what);
+    expectClose(await got.data(), wanted, { relative: 1e-12, absolute: 1e-13 }, what);
 
   describe.each(Object.entries(cases))("%s", (_, { f, at, first, second }) => {
-    const wanted = (orders: readonly number[]): number[] => [...orders];
-
     it("has its first derivative, in both modes", async () => {
       const x = f64(at);
-      await near(grad(total(f))(x), wanted(first), "grad");
-      await near(compile(grad(total(f)))(x), wanted(first), "compiled");
-      await near(grad(total(checkpoint(f)))(x), wanted(first), "through a checkpoint");
-      await near(jvp(f, [x], [f64(at.map(() => 1))])[1], wanted(first), "jvp");
-      await near(vmap(grad(total((each: Tensor) => reshape(f(reshape(each, [1])), []))))(x), wanted(first), "vmap");
+      await near(grad(total(f))(x), first, "grad");
+      await near(compile(grad(total(f)))(x), first, "compiled");
+      await near(grad(total(checkpoint(f)))(x), first, "through a checkpoint");
+      await near(jvp(f, [x], [f64(at.map(() => 1))])[1], first, "jvp");
+      await near(vmap(grad(total((each: Tensor) => reshape(f(reshape(each, [1])), []))))(x), first, "vmap");
     });
 
     it("has its second derivative, reverse over either mode", async () => {
       const x = f64(at);
       const ones = f64(at.map(() => 1));
-      await near(secondOf(f)(x), wanted(second), "grad of grad");
-      await near(compile(secondOf(f))(x), wanted(second), "compiled");
-      await near(hvp(total(f), [x], [ones])[0], wanted(second), "jvp of grad");
-      await near(grad(total((z: Tensor) => jvp(f, [z], [ones])[1]))(x), wanted(second), "grad of jvp");
+      await near(secondOf(f)(x), second, "grad of grad");
+      await near(compile(secondOf(f))(x), second, "compiled");
+      await near(hvp(total(f), [x], [ones])[0], second, "jvp of grad");
+      await near(grad(total((z: Tensor) => jvp(f, [z], [ones])[1]))(x), second, "grad of jvp");
     });
   });
 
@@ -176,7 +174,7 @@ describe.each(["cpu", "reference"])("on %s", (device) => {
 
   it("slices inside a choice", async () => {
     const f = (x: Tensor): Tensor => {
-      const [head, tail] = [slice(x, { start: [0], stop: [2] }), slice(x, { start: [1] })];
+      const [head, tail] = [slice(x, [[0, 2]]), slice(x, [[1, 3]])];
       return sum(where(positive(head), mul(log(head), tail), 0));
     };
     await near(grad(f)(f64([0, 2, 3])), [0, 1.5, Math.log(2)], "grad");
