@@ -3,8 +3,8 @@
  * `logSigmoid`, `softmax` are). Elementwise unless said; at kinks the slope is PyTorch's. All differentiate twice.
  */
 import {
-  type Tensor, ShapeError, abs, add, cast, div, erf, expm1, greater, greaterEqual, less, lessEqual, logicalAnd, max,
-  mul, reshape, sigmoid, softplus, splitAlong, sub, tanh, where,
+  type Tensor, ShapeError, abs, add, cast, div, erf, expm1, greater, greaterEqual, less, lessEqual, logicalAnd, max, mul, pow,
+  reshape, sigmoid, softplus, splitAlong, sub, tanh, where,
 } from "@dormouse/tensor";
 
 type Shape = readonly number[];
@@ -14,6 +14,16 @@ export const identity = <S extends Shape>(x: Tensor<S>): Tensor<S> => x;
 
 /** 1 where `x ≥ 0`, else 0; the slope is 0 everywhere. The unit of McCulloch and Pitts. */
 export const step = <S extends Shape>(x: Tensor<S>): Tensor<S> => cast(greaterEqual(x, 0) as Tensor, x.dtype) as Tensor<S>;
+
+/**
+ * `1 / (1 + e^(-slope·x))`, the sigmoid of a given steepness (default 1): as the slope grows it becomes `step`, except
+ * at 0, where it stays ½.
+ */
+export const logistic = <S extends Shape>(x: Tensor<S>, { slope = 1 }: { readonly slope?: number } = {}): Tensor<S> =>
+  sigmoid(slope === 1 ? x : mul(x as Tensor, slope)) as Tensor<S>;
+
+/** `xᵖ`: NaN for a negative x where p is not a whole number. */
+export const power = <S extends Shape>(x: Tensor<S>, exponent: number): Tensor<S> => pow(x as Tensor, exponent) as Tensor<S>;
 
 /** `x` inside the open interval, the bounds outside. The slope at the bounds is 0. */
 function within<S extends Shape>(x: Tensor<S>, low: number, high: number): Tensor<S> {

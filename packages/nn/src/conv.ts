@@ -1,10 +1,9 @@
-/** Convolutions and pools as layers, channels first; see `conv2d` and `maxPool2d` of `@dormouse/tensor` for the sums. */
+/** Convolutions as layers, channels first; see `conv2d` of `@dormouse/tensor` for the sums. */
 import {
-  type AvgPoolOptions, type Key, type MaxPoolOptions, type Padding, type PerAxis, type Tensor, ValueError, avgPool2d, conv1d,
-  conv2d, flatten, maxPool2d, split,
+  type Key, type Padding, type PerAxis, type Tensor, ShapeError, ValueError, conv1d, conv2d, split,
 } from "@dormouse/tensor";
 import { defaultWeight, fans } from "./initializers.ts";
-import { type WeightOptions, biasOf, requireSizes } from "./linear.ts";
+import { type WeightOptions, biasOf, requireSizes, withKey } from "./linear.ts";
 
 export interface ConvLayerOptions extends WeightOptions {
   /** Step between windows. Default 1. */
@@ -31,7 +30,7 @@ interface Parts {
 }
 
 function partsOf(op: string, inputs: number, outputs: number, kernel: readonly number[], options: ConvLayerOptions): Parts {
-  const { key, bias = true, dtype = "float32", initializer = defaultWeight } = options;
+  const { key, bias = true, dtype = "float32", initializer = defaultWeight } = withKey(op, options);
   const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
   requireSizes(op, { inputs, outputs, groups, ...Object.fromEntries(kernel.map((length, i) => [`kernel[${i}]`, length])) });
   if (inputs % groups !== 0 || outputs % groups !== 0) {
@@ -49,8 +48,15 @@ function partsOf(op: string, inputs: number, outputs: number, kernel: readonly n
   };
 }
 
-const kernelOf = (size: PerAxis, rank: number): number[] =>
-  typeof size === "number" ? Array.from({ length: rank }, () => size) : [...size];
+function kernelOf(op: string, size: PerAxis, rank: number): number[] {
+  if (typeof size === "number") return Array.from({ length: rank }, () => size);
+  if (Array.isArray(size) && size.length === rank) return [...(size as readonly number[])];
+  throw new ShapeError(op, `the kernel is ${Array.isArray(size) ? `[${size.join(", ")}]` : typeof size}`, {
+    expected: rank,
+    received: size,
+    hint: rank === 1 ? "give one length" : `give one length for all axes, or ${rank}`,
+  });
+}
 
 /** Convolution of images: `[N, in, H, W]` to `[N, out, H′, W′]`. The weight is `[out, in / groups, KH, KW]`. */
 export class Conv2d {
@@ -59,7 +65,7 @@ export class Conv2d {
   readonly geometry: Geometry;
 
   constructor(inputs: number, outputs: number, kernel: PerAxis, options: ConvLayerOptions) {
-    const { weight, bias, geometry } = partsOf("Conv2d", inputs, outputs, kernelOf(kernel, 2), options);
+    const { weight, bias, geometry } = partsOf("Conv2d", inputs, outputs, kernelOf("Conv2d", kernel, 2), options);
     this.weight = weight;
     this.bias = bias;
     this.geometry = geometry;
@@ -77,7 +83,7 @@ export class Conv1d {
   readonly geometry: Geometry;
 
   constructor(inputs: number, outputs: number, kernel: PerAxis, options: ConvLayerOptions) {
-    const { weight, bias, geometry } = partsOf("Conv1d", inputs, outputs, kernelOf(kernel, 1), options);
+    const { weight, bias, geometry } = partsOf("Conv1d", inputs, outputs, kernelOf("Conv1d", kernel, 1), options);
     this.weight = weight;
     this.bias = bias;
     this.geometry = geometry;
@@ -85,42 +91,5 @@ export class Conv1d {
 
   forward(x: Tensor): Tensor {
     return conv1d(x, this.weight, { bias: this.bias, ...this.geometry });
-  }
-}
-
-/** The largest element of every window; the stride is the size of the window unless told. */
-export class MaxPool2d {
-  readonly size: PerAxis;
-  readonly options: MaxPoolOptions;
-
-  constructor(size: PerAxis, options: MaxPoolOptions = {}) {
-    this.size = size;
-    this.options = options;
-  }
-
-  forward(x: Tensor): Tensor {
-    return maxPool2d(x, this.size, this.options);
-  }
-}
-
-/** The mean of every window; the stride is the size of the window unless told. */
-export class AvgPool2d {
-  readonly size: PerAxis;
-  readonly options: AvgPoolOptions;
-
-  constructor(size: PerAxis, options: AvgPoolOptions = {}) {
-    this.size = size;
-    this.options = options;
-  }
-
-  forward(x: Tensor): Tensor {
-    return avgPool2d(x, this.size, this.options);
-  }
-}
-
-/** Joins all axes but the first: `[N, C, H, W]` to `[N, C·H·W]`. */
-export class Flatten {
-  forward(x: Tensor): Tensor {
-    return flatten(x, { start: 1 });
   }
 }

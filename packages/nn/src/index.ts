@@ -4,7 +4,11 @@ export * as initializers from "./initializers.ts";
 export type { FloatType, GainOptions, Initializer, KaimingOptions, Nonlinearity } from "./initializers.ts";
 export { type ForwardContext, type Layer, type Module, advance, isParameter, parameterCount, replace } from "./module.ts";
 export { type EmbeddingOptions, type FeatureCheck, type WeightOptions, type WithLast, Bilinear, Embedding, Linear } from "./linear.ts";
-export { type ConvLayerOptions, AvgPool2d, Conv1d, Conv2d, Flatten, MaxPool2d } from "./conv.ts";
-export { type BatchNormOptions, type NormOptions, BatchNorm, GroupNorm, LayerNorm, RMSNorm } from "./normalization.ts";
-export { type PReluOptions, Dropout, PRelu, Residual, Sequential, dropout } from "./layers.ts";
+export { type ConvLayerOptions, Conv1d, Conv2d } from "./conv.ts";
+export { AvgPool1d, AvgPool2d, Flatten, GlobalAvgPool, GlobalMaxPool, MaxPool1d, MaxPool2d } from "./pool.ts";
+export {
+  type BatchNormOptions, type InstanceNormOptions, type NormOptions, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm,
+} from "./normalization.ts";
+export { type MaxoutOptions, type PReluOptions, Maxout, PRelu, Residual, Sequential } from "./layers.ts";
+export { Dropout, GaussianNoise, dropout, gaussianNoise } from "./noise.ts";
 export { type Summary, type SummaryOptions, type SummaryRow, summary } from "./summary.ts";

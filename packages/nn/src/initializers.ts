@@ -3,7 +3,7 @@
  * function of the options. Fans are those of weights `[out, in, ...kernel]`: `fanIn = in · |kernel|`.
  */
 import {
-  type Key, type Tensor, ShapeError, concat, full, matmul, mul, normal as normals, reshape, rsqrt, select, square, sub, sum, transpose,
+  type Key, type Tensor, ShapeError, full, linalg, mul, normal as normals, reshape, transpose,
   truncatedNormal as truncatedNormals, uniform as uniforms,
 } from "@dormouse/tensor";
 
@@ -139,28 +139,16 @@ export const lecunNormal = (): Initializer => kaimingNormal({ gain: 1 });
 export const defaultWeight: Initializer = kaimingUniform({ gain: 1 / Math.sqrt(3) });
 
 /**
- * Orthonormal rows, or columns if those are fewer, times `gain` (Saxe et al. 2014): a random normal matrix
- * `[out, in · |kernel|]` made orthogonal by Gram and Schmidt, each vector twice, since once loses digits where it is
- * nearly in the span of those before. One small product per row: meant for up to a few hundred rows.
+ * Orthonormal rows, or columns if those are fewer, times `gain` (Saxe et al. 2014): the orthogonal factor of a random
+ * normal matrix `[out, in · |kernel|]`, which is uniform among all orthogonal matrices because `linalg.qr` makes the
+ * diagonal of the other factor positive (Mezzadri 2007).
  */
 export const orthogonal = ({ gain = 1 }: GainOptions = {}): Initializer =>
   initializer((key, shape, dtype) => {
     const { fanIn } = fans(shape);
     const rows = shape[0]!;
     if (rows === 0 || fanIn === 0) return full(shape, 0, { dtype });
-    const isTall = rows > fanIn;
-    const basis = orthonormalRows(normals(key, isTall ? [fanIn, rows] : [rows, fanIn], { dtype }));
-    return reshape(mul(isTall ? transpose(basis) : basis, gain), shape);
+    const isTall = rows >= fanIn;
+    const { q } = linalg.qr(normals(key, isTall ? [rows, fanIn] : [fanIn, rows], { dtype }));
+    return reshape(mul(isTall ? q : transpose(q), gain), shape);
   });
-
-function orthonormalRows(x: Tensor): Tensor {
-  const [rows, width] = x.shape as [number, number];
-  const unit = (v: Tensor): Tensor => reshape(mul(v, rsqrt(sum(square(v)))), [1, width]);
-  let basis = unit(select(x, 0));
-  for (let row = 1; row < rows; row++) {
-    const done = basis;
-    const rest = (v: Tensor): Tensor => sub(v, matmul(matmul(done, v), done));
-    basis = concat([done, unit(rest(rest(select(x, row))))]) as Tensor;
-  }
-  return basis;
-}

@@ -1,7 +1,8 @@
-/** Layers that hold other layers, and those that hold almost nothing: `Sequential`, `Residual`, `Dropout`, `PRelu`. */
-import { type Key, type Tensor, ValueError, add, bernoulli, full, mul, where } from "@dormouse/tensor";
-import { prelu } from "./activations.ts";
+/** Layers that hold other layers, `Sequential` and `Residual`, and activations with weights, `PRelu` and `Maxout`. */
+import { type Tensor, ValueError, add, full } from "@dormouse/tensor";
+import { maxout, prelu } from "./activations.ts";
 import type { FloatType } from "./initializers.ts";
+import { type FeatureCheck, type WeightOptions, type WithLast, Linear, requireSizes, withKey } from "./linear.ts";
 import { type ForwardContext, type Layer, type Module, advance, contextOf, replace } from "./module.ts";
 
 type Shape = readonly number[];
@@ -48,6 +49,13 @@ export class Residual<B extends Module = Module> {
   readonly block: B;
 
   constructor(block: B) {
+    if (typeof (block as Partial<Module> | undefined)?.forward !== "function") {
+      throw new ValueError("Residual", `the block is of type ${typeof block}`, {
+        expected: "an object with a method forward",
+        received: block,
+        hint: "wrap functions: new Residual(new Sequential(relu))",
+      });
+    }
     this.block = block;
   }
 
@@ -57,36 +65,6 @@ export class Residual<B extends Module = Module> {
     const [y, block] = advance(this.block, x, context);
     const sum = add(x, y);
     return block === this.block ? sum : [sum, replace<Residual<B>>(this, { block })];
-  }
-}
-
-/**
- * `x` with elements set to 0 at random with probability `rate`, and the others divided by `1 - rate`, so that the mean
- * stays (Srivastava et al. 2014). Only with a key: without one it is the identity. One key drops one way:
- * Monte-Carlo dropout predicts with a key per sample.
- */
-export function dropout<S extends Shape>(key: Key, x: Tensor<S>, rate: number): Tensor<S> {
-  if (!(rate >= 0 && rate <= 1)) {
-    throw new ValueError("dropout", `rate is ${rate}`, { received: rate, hint: "use a probability from 0 to 1" });
-  }
-  if (rate === 0) return x;
-  const kept = rate === 1 ? full(x.shape, false) : bernoulli(key, 1 - rate, x.shape);
-  return where(kept, mul(x as Tensor, rate === 1 ? 0 : 1 / (1 - rate)), 0) as Tensor<S>;
-}
-
-/** `dropout` as a layer: `forward(x, { key })` drops, `forward(x)` does nothing. */
-export class Dropout {
-  readonly rate: number;
-
-  constructor(rate = 0.5) {
-    if (!(rate >= 0 && rate <= 1)) {
-      throw new ValueError("Dropout", `rate is ${rate}`, { received: rate, hint: "use a probability from 0 to 1" });
-    }
-    this.rate = rate;
-  }
-
-  forward<S extends Shape>(x: Tensor<S>, { key }: ForwardContext = {}): Tensor<S> {
-    return key ? dropout(key, x, this.rate) : x;
   }
 }
 
@@ -102,10 +80,45 @@ export class PRelu {
   readonly slope: Tensor;
 
   constructor(channels = 1, { slope = 0.25, dtype = "float32" }: PReluOptions = {}) {
+    requireSizes("PRelu", { channels });
     this.slope = full([channels], slope, { dtype });
   }
 
   forward<S extends Shape>(x: Tensor<S>): Tensor<S> {
     return prelu(x, this.slope);
+  }
+}
+
+export interface MaxoutOptions extends WeightOptions {
+  /** Linear functions per output. Default 2. */
+  readonly pieces?: number;
+}
+
+/**
+ * The largest of several linear functions of the input: `y_o = max_p (W_op·x + b_op)`, inputs `[.., in]` to `[.., out]`
+ * (Goodfellow et al. 2013). A convex activation that is learned; with the pieces 0 and x it is relu.
+ *
+ * ```ts
+ * new Maxout(784, 256, { pieces: 3, key: key(0) }).forward(zeros([32, 784])).shape;   // [32, 256]
+ * ```
+ */
+export class Maxout<const In extends number = number, const Out extends number = number> {
+  /** All pieces; those of one output stand next to each other: `[out · pieces, in]`. */
+  readonly linear: Linear<In>;
+  readonly outputs: Out;
+  readonly pieces: number;
+
+  constructor(inputs: In, outputs: Out, options: MaxoutOptions) {
+    const { pieces = 2, ...rest } = withKey("Maxout", options);
+    requireSizes("Maxout", { inputs, outputs, pieces });
+    this.linear = new Linear<In>(inputs, outputs * pieces, rest);
+    this.outputs = outputs;
+    this.pieces = pieces;
+  }
+
+  forward<N extends number>(x: Tensor<[N, In]>): Tensor<[N, Out]>;
+  forward<S extends Shape>(x: Tensor<S> & FeatureCheck<S, In, "Maxout">): Tensor<WithLast<S, Out>>;
+  forward(x: Tensor): Tensor {
+    return maxout((this.linear as Linear).forward(x), this.pieces);
   }
 }

@@ -1,5 +1,5 @@
-/** Layers that are one product or one lookup: `Linear`, `Bilinear`, `Embedding`. */
-import { type Key, type Tensor, ValueError, einsum, add, linear, normal, split, take } from "@dormouse/tensor";
+/** Layers that are one product or one lookup: `Linear`, `Bilinear`, `Embedding`; and the checks of their arguments. */
+import { type Key, ShapeError, Tensor, ValueError, add, einsum, linear, normal, split, take } from "@dormouse/tensor";
 import { type FloatType, type Initializer, defaultWeight, uniform } from "./initializers.ts";
 
 type Shape = readonly number[];
@@ -24,6 +24,17 @@ export function requireSizes(op: string, sizes: Readonly<Record<string, number>>
   }
 }
 
+/** The options of a layer that has first values, which come from a key. Throws `ValueError` where there is none. */
+export function withKey<O extends { readonly key: Key }>(op: string, options: O): O {
+  const given: { readonly key?: unknown } | null | undefined = options;
+  if (given?.key != null) return options;
+  throw new ValueError(op, given instanceof Tensor ? "the options are a tensor" : "there is no key for the first values", {
+    expected: "options with a key",
+    received: given,
+    hint: "end the arguments with { key: key(0) }",
+  });
+}
+
 /** A bias uniform in ±1/√fanIn. */
 export function biasOf(key: Key, size: number, fanIn: number, dtype: FloatType): Tensor {
   const bound = 1 / Math.sqrt(fanIn);
@@ -46,9 +57,9 @@ type Agrees<A extends number, B extends number> = A extends number
   : never;
 
 /** `unknown` where inputs [.., In] have the features of the layer, else the sentence. */
-export type FeatureCheck<S extends Shape, In extends number> = {
+export type FeatureCheck<S extends Shape, In extends number, Op extends string = "Linear"> = {
   fits: unknown;
-  differs: `Linear: the input has ${LastOf<S>} features and the layer takes ${In}`;
+  differs: `${Op}: the input has ${LastOf<S>} features and the layer takes ${In}`;
 }[Agrees<LastOf<S>, In>];
 
 /** `[.., In]` to `[.., Out]`. */
@@ -71,11 +82,26 @@ export class Linear<const In extends number = number, const Out extends number =
   readonly weight: Tensor<[Out, In]>;
   readonly bias: Tensor<[Out]> | null;
 
-  constructor(inputs: In, outputs: Out, { key, bias = true, dtype = "float32", initializer = defaultWeight }: WeightOptions) {
+  constructor(inputs: In, outputs: Out, options: WeightOptions) {
     requireSizes("Linear", { inputs, outputs });
+    const { key, bias = true, dtype = "float32", initializer = defaultWeight } = withKey("Linear", options);
     const [k1, k2] = split(key);
     this.weight = initializer(k1, [outputs, inputs], { dtype }) as Tensor<[Out, In]>;
     this.bias = bias ? (biasOf(k2, outputs, inputs, dtype) as Tensor<[Out]>) : null;
+  }
+
+  /**
+   * The layer with these tensors as weight `[out, in]` and bias `[out]`, which is none unless given. Throws
+   * `ShapeError` for other shapes.
+   */
+  static of<Out extends number, In extends number>(
+    weight: Tensor<[Out, In]>,
+    bias: Tensor<[Out]> | null = null,
+  ): Linear<In, Out> {
+    const isFit = weight.rank === 2 && (bias === null || (bias.rank === 1 && bias.shape[0] === weight.shape[0]));
+    if (isFit) return Object.assign(Object.create(Linear.prototype) as Linear<In, Out>, { weight, bias });
+    const problem = `weight [${weight.shape.join(", ")}]${bias ? ` and bias [${bias.shape.join(", ")}]` : ""} do not fit`;
+    throw new ShapeError("Linear.of", problem, { received: weight.shape, hint: "give a weight [out, in] and a bias [out]" });
   }
 
   forward<N extends number>(x: Tensor<[N, In]>): Tensor<[N, Out]>;
@@ -91,8 +117,9 @@ export class Bilinear {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
 
-  constructor(first: number, second: number, outputs: number, { key, bias = true, dtype = "float32", initializer }: WeightOptions) {
+  constructor(first: number, second: number, outputs: number, options: WeightOptions) {
     requireSizes("Bilinear", { first, second, outputs });
+    const { key, bias = true, dtype = "float32", initializer } = withKey("Bilinear", options);
     const [k1, k2] = split(key);
     const bound = 1 / Math.sqrt(first);
     this.weight = (initializer ?? uniform({ low: -bound, high: bound }))(k1, [outputs, first, second], { dtype });
@@ -117,8 +144,9 @@ export class Embedding {
   /** `[count, width]`. */
   readonly weight: Tensor;
 
-  constructor(count: number, width: number, { key, dtype = "float32", initializer }: EmbeddingOptions) {
+  constructor(count: number, width: number, options: EmbeddingOptions) {
     requireSizes("Embedding", { count, width });
+    const { key, dtype = "float32", initializer } = withKey("Embedding", options);
     this.weight = initializer ? initializer(key, [count, width], { dtype }) : normal(key, [count, width], { dtype });
   }
 

@@ -63,7 +63,10 @@ export class LayerNorm {
   readonly eps: number;
 
   constructor(shape: number | Shape, { eps = 1e-5, affine = true, dtype = "float32" }: NormOptions = {}) {
-    this.shape = typeof shape === "number" ? [shape] : [...shape];
+    const isList = Array.isArray(shape);
+    const lengths = (isList ? [...shape] : [shape]) as number[];
+    requireSizes("LayerNorm", Object.fromEntries(lengths.map((length, i) => [isList ? `shape[${i}]` : "shape", length])));
+    this.shape = lengths;
     this.eps = eps;
     this.weight = affine ? ones(this.shape, { dtype }) : null;
     this.bias = affine ? zeros(this.shape, { dtype }) : null;
@@ -96,8 +99,8 @@ export class RMSNorm {
 }
 
 /**
- * Over groups of channels of every example: `[N, C, ...]` (Wu and He 2018). As many groups as channels is instance
- * normalization. Throws `ValueError` where groups do not divide channels.
+ * Over groups of channels of every example: `[N, C, ...]` (Wu and He 2018). As many groups as channels is
+ * `InstanceNorm`. Throws `ValueError` where groups do not divide channels.
  */
 export class GroupNorm {
   readonly weight: Tensor | null;
@@ -127,6 +130,44 @@ export class GroupNorm {
     const grouped = reshape(x, [batch, this.groups, channels / this.groups, ...spatial]);
     const axes = grouped.shape.map((_, axis) => axis).slice(2);
     const y = reshape(standardized(grouped, axes, this.eps), x.shape);
+    return scaled(y, perChannel(this.weight, x.rank), perChannel(this.bias, x.rank)) as Tensor<S>;
+  }
+}
+
+export interface InstanceNormOptions extends NormOptions {
+  /** Whether scale and shift are learned. Default false, as in PyTorch. */
+  readonly affine?: boolean;
+}
+
+/**
+ * Over every channel of every example: `[N, C, ...]` with at least one axis after the channels (Ulyanov et al. 2016).
+ * The same in training and in evaluation.
+ */
+export class InstanceNorm {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  readonly channels: number;
+  readonly eps: number;
+
+  constructor(channels: number, { eps = 1e-5, affine = false, dtype = "float32" }: InstanceNormOptions = {}) {
+    requireSizes("InstanceNorm", { channels });
+    this.channels = channels;
+    this.eps = eps;
+    this.weight = affine ? ones([channels], { dtype }) : null;
+    this.bias = affine ? zeros([channels], { dtype }) : null;
+  }
+
+  forward<S extends Shape>(x: Tensor<S>): Tensor<S> {
+    requireChannels("InstanceNorm", x, this.channels);
+    if (x.rank < 3) {
+      throw new ShapeError("InstanceNorm", `shape [${x.shape.join(", ")}] has one value per channel, which has no variance`, {
+        expected: 3,
+        received: x.shape,
+        hint: "give [N, C, L] or [N, C, H, W]",
+      });
+    }
+    const axes = x.shape.map((_, axis) => axis).slice(2);
+    const y = standardized(x, axes, this.eps);
     return scaled(y, perChannel(this.weight, x.rank), perChannel(this.bias, x.rank)) as Tensor<S>;
   }
 }
