@@ -4,6 +4,7 @@
  * row does not compile. Where the batch axis of a user's tensor is, is the business of `vmap.ts`.
  */
 import {
+  type Body,
   type CallRule,
   type NodeOf,
   type Primitive,
@@ -103,6 +104,30 @@ const batchRule =
     );
   };
 
+interface BatchedHoles {
+  readonly inputs: readonly Tensor[];
+  readonly done: Map<Tensor, Batched>;
+}
+
+/** By the holes of a body, then by which of them are batched and how many examples there are. */
+const batchedBodies = new WeakMap<readonly Tensor[], Map<string, BatchedHoles>>();
+
+/** Batched holes for those of a body. Bodies that share their holes share what is batched of them. */
+function batchedHoles(body: Body, batched: readonly boolean[], size: number): BatchedHoles {
+  const known = batchedBodies.get(body.inputs) ?? new Map<string, BatchedHoles>();
+  batchedBodies.set(body.inputs, known);
+  const key = `${size}:${batched.join()}`;
+  let holes = known.get(key);
+  if (!holes) {
+    const inputs = body.inputs.map(({ shape, dtype }, k) =>
+      primitive.placeholder(batched[k] ? [size, ...shape] : shape, dtype),
+    );
+    const done = new Map(body.inputs.map((hole, k) => [hole, { tensor: inputs[k]!, batched: batched[k]! }]));
+    known.set(key, (holes = { inputs, done }));
+  }
+  return holes;
+}
+
 /** The batched counterpart of every primitive. */
 export const batching: { readonly [P in Primitive]: BatchRule<P> } = {
   constant: alike,
@@ -185,13 +210,8 @@ export const batching: { readonly [P in Primitive]: BatchRule<P> } = {
   identity: (y, { full }) => primitive.identity(full(0), y.params.tag),
   call: (y, { sources, batched, size }) => {
     const { body, rule } = y.params;
-    const inputs = body.inputs.map((hole, k) =>
-      primitive.placeholder(batched[k] ? [size, ...hole.shape] : hole.shape, hole.dtype),
-    );
-    const known = new Map(
-      body.inputs.map((hole, k) => [hole, { tensor: inputs[k]!, batched: batched[k]! }]),
-    );
-    const output = full(batch([body.output], known, size)[0]!, size);
+    const { inputs, done } = batchedHoles(body, batched, size);
+    const output = full(batchInto([body.output], done, size)[0]!, size);
     return primitive.call(sources, {
       ...y.params,
       body: { inputs, output },
@@ -214,11 +234,15 @@ export function batch(
   known: ReadonlyMap<Tensor, Batched>,
   size: number,
 ): Batched[] {
-  const done = new Map(known);
+  return batchInto(roots, new Map(known), size);
+}
+
+/** As `batch`; what is known, and then what is done, is in `done`. */
+function batchInto(roots: readonly Tensor[], done: Map<Tensor, Batched>, size: number): Batched[] {
   const of = (node: Tensor): Batched => done.get(node) ?? { tensor: node, batched: false };
   let oldest = Infinity;
-  for (const node of known.keys()) oldest = Math.min(oldest, node.id);
-  for (const node of topologicalOrder(roots, (each) => each.id < oldest || known.has(each))) {
+  for (const node of done.keys()) oldest = Math.min(oldest, node.id);
+  for (const node of topologicalOrder(roots, (each) => each.id < oldest || done.has(each))) {
     if (done.has(node)) continue;
     const operands = node.sources.map(of);
     const sources = operands.map(({ tensor }) => tensor);

@@ -4,8 +4,8 @@
  * what a later walk needs is held here. `push` carries tangents forwards, `pull` carries cotangents backwards.
  * Knows nothing of trees, functions or errors.
  */
-import { type Tensor, primitive, topologicalOrder } from "@dormouse/tensor/graph";
-import { type LinearMaps, linearMaps } from "./derivative.ts";
+import { type NodeOf, type Tensor, primitive, topologicalOrder } from "@dormouse/tensor/graph";
+import { type LinearMaps, linearMaps, recomputedTogether } from "./derivative.ts";
 import { total, transpose } from "./mask.ts";
 
 /** A node that depends on the inputs, with a map for each source that does. */
@@ -13,6 +13,15 @@ interface Step {
   readonly node: Tensor;
   readonly sources: readonly Tensor[];
   readonly maps: LinearMaps;
+  /** For one of several results of a recomputed function. */
+  readonly joint?: Joint;
+}
+
+/** Results of one recomputed function, in the order of the tape. */
+interface Joint {
+  readonly nodes: readonly Tensor[];
+  /** Cotangents of the sources from those of the results. */
+  readonly transpose: (cotangents: readonly (Tensor | null)[]) => (Tensor | null)[];
 }
 
 /** Every step from the inputs to the outputs, sources first. */
@@ -25,6 +34,7 @@ export function record(outputs: readonly Tensor[], inputs: readonly Tensor[]): T
   const oldest = inputs.reduce((least, input) => Math.min(least, input.id), Infinity);
   const below = topologicalOrder(outputs, (node) => node.id < oldest || active.has(node));
   const tape: Step[] = [];
+  const groups = new Map<object, NodeOf<"call">[][]>();
   for (const node of below) {
     if (active.has(node)) continue;
     const sources = node.sources;
@@ -33,8 +43,36 @@ export function record(outputs: readonly Tensor[], inputs: readonly Tensor[]): T
     if (maps.every((map) => map === null)) continue;
     active.add(node);
     tape.push({ node, sources, maps });
+    if (isRecomputed(node)) joinGroup(groups, node);
   }
-  return tape;
+  return groups.size === 0 ? tape : joined(tape, groups);
+}
+
+const isRecomputed = (node: Tensor): node is NodeOf<"call"> =>
+  node.op === "call" && (node as NodeOf<"call">).params.recompute !== undefined;
+
+/** Puts a call with those that have its mark and its sources. */
+function joinGroup(groups: Map<object, NodeOf<"call">[][]>, call: NodeOf<"call">): void {
+  const mark = call.params.recompute!;
+  const known = groups.get(mark) ?? [];
+  groups.set(mark, known);
+  const group = known.find(([first]) => first!.sources.every((source, k) => source === call.sources[k]));
+  if (group) group.push(call);
+  else known.push([call]);
+}
+
+/** The tape, with what belongs together joined. */
+function joined(tape: Tape, groups: ReadonlyMap<object, readonly NodeOf<"call">[][]>): Tape {
+  const joints = new Map<Tensor, Joint>();
+  for (const nodes of [...groups.values()].flat()) {
+    if (nodes.length < 2) continue;
+    const joint = { nodes, transpose: recomputedTogether(nodes, walks) };
+    for (const node of nodes) joints.set(node, joint);
+  }
+  return tape.map((step) => {
+    const joint = joints.get(step.node);
+    return joint ? { ...step, joint } : step;
+  });
 }
 
 /** One product with a transposed Jacobian: what `node`, whose cotangent is `ct`, adds to the cotangent of `source`. */
@@ -65,13 +103,18 @@ export function pull(
     if (ct) accumulate(output, ct);
   });
   for (let at = tape.length - 1; at >= 0; at--) {
-    const { node, sources, maps } = tape[at]!;
-    const ct = sums.get(node);
+    const { node, sources, maps, joint } = tape[at]!;
+    // What uses any of joined results comes after the first of them: by then all their cotangents are complete.
+    if (joint && node !== joint.nodes[0]) continue;
+    const from = joint ? joint.nodes.find((each) => sums.has(each)) : node;
+    const ct = from && sums.get(from);
     if (!ct) continue;
+    const parts = joint?.transpose(joint.nodes.map((each) => sums.get(each) ?? null));
     maps.forEach((map, k) => {
       if (!map) return;
-      const part = transpose(map, ct);
-      observe?.({ node, ct, source: sources[k]!, part });
+      const part = parts ? parts[k] : transpose(map, ct);
+      if (!part) return;
+      observe?.({ node: from, ct, source: sources[k]!, part });
       accumulate(sources[k]!, part);
     });
   }

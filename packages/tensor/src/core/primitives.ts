@@ -120,8 +120,11 @@ export interface Params {
     readonly name: string;
     readonly body: Body;
     readonly rule?: CallRule;
-    /** Recompute the body in the backward pass instead of keeping its intermediate values. */
-    readonly recompute?: boolean;
+    /**
+     * Recompute the body in the backward pass instead of keeping its intermediate values. Calls with one mark are
+     * results of one function and are recomputed together.
+     */
+    readonly recompute?: object;
   };
   /** Second source is an int32 scalar: if it is not negative when the graph runs, `fail` makes the error. */
   check: { readonly fail: (at: number) => Error };

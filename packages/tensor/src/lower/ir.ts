@@ -4,7 +4,7 @@
  * applied while a value is made are in `simplify.ts`.
  */
 import type { DType } from "../core/dtype.ts";
-import { type Params, topologicalOrder } from "../core/primitives.ts";
+import { type Body, type Params, topologicalOrder } from "../core/primitives.ts";
 import type { Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { simplify } from "./simplify.ts";
@@ -55,8 +55,20 @@ export interface Region {
   readonly outputs: readonly Tensor[];
 }
 
-/** The region as values: `outputs[i]` is the value of `region.outputs[i]`. */
-export function valuesOf(region: Region, values = new Values()): Value[] {
+/** A region as values. */
+export interface RegionValues {
+  /** `outputs[i]` is the value of `region.outputs[i]`. */
+  readonly outputs: readonly Value[];
+  /** The position that each check of the region reads, in the order of `failuresOf`. */
+  readonly checks: readonly Value[];
+}
+
+/** The values of a region's outputs: see `regionValues`. */
+export const valuesOf = (region: Region): Value[] => [...regionValues(region).outputs];
+
+/** The region as values. Checks in the body of a call belong to the region, as all else in it does. */
+export function regionValues(region: Region, values = new Values()): RegionValues {
+  const checks: Value[] = [];
   const known = new Map<Tensor, Value>(
     region.inputs.map((tensor, index) => [
       tensor,
@@ -75,6 +87,7 @@ export function valuesOf(region: Region, values = new Values()): Value[] {
   const convertOne = (tensor: Tensor, sources: readonly Value[]): Value => {
     switch (tensor.op) {
       case "check":
+        checks.push(sources[1]!);
         return sources[0]!;
       case "identity":
         return (tensor.params as Params["identity"]).tag === "barrier"
@@ -97,7 +110,31 @@ export function valuesOf(region: Region, values = new Values()): Value[] {
         );
     }
   };
-  return convert(region.outputs, known);
+  return { outputs: convert(region.outputs, known), checks };
+}
+
+/** Makes the error of a check from the position that it found. */
+export type Fail = Params["check"]["fail"];
+
+/** Bodies never change, so each is searched once. */
+const failuresOfBodies = new WeakMap<Body, readonly Fail[]>();
+
+/** The errors of all checks of nodes in topological order, those in the body of a call in its place. */
+export function failuresOf(order: readonly Tensor[]): Fail[] {
+  const failures: Fail[] = [];
+  for (const { op, params } of order) {
+    if (op === "check") failures.push((params as Params["check"]).fail);
+    if (op !== "call") continue;
+    const { body } = params as Params["call"];
+    let within = failuresOfBodies.get(body);
+    if (!within) {
+      const holes = new Set(body.inputs);
+      within = failuresOf(topologicalOrder([body.output], (node) => holes.has(node)));
+      failuresOfBodies.set(body, within);
+    }
+    failures.push(...within);
+  }
+  return failures;
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { sizeOf } from "../core/shape.ts";
 import { finish, kernelKey } from "./finish.ts";
-import { type Region, Values, valuesOf } from "./ir.ts";
+import { type Region, Values, regionValues } from "./ir.ts";
 import { type Value, is } from "./value.ts";
 import { merge } from "./merge.ts";
 import { type Plan, plan } from "./plan.ts";
@@ -19,6 +19,8 @@ export interface LowerOptions {
   readonly fuse?: boolean;
   /** Buffers one kernel may take; 0 for no limit. */
   readonly maxBindings?: number;
+  /** Only the outputs, or only the positions that checks read. Default both. */
+  readonly only?: "outputs" | "checks";
 }
 
 /** Where the elements of a wanted tensor are after a run. */
@@ -30,6 +32,10 @@ export interface Lowered {
   readonly program: Program;
   /** One per output of the region. */
   readonly results: readonly ResultPlace[];
+  /** Positions that checks read, each once; `index` is that of the check in `failuresOf`. */
+  readonly checks: readonly { readonly place: ResultPlace; readonly index: number }[];
+  /** How many outputs of the program are results; those after them are read by checks only. */
+  readonly given: number;
 }
 
 /** Lowers a region. `donated`: inputs (by number) whose memory outputs may take over. */
@@ -41,7 +47,7 @@ export const lower = (region: Region, options: LowerOptions & { readonly donated
  * wanted and after the graph is gone.
  */
 export function prepare(region: Region, options: LowerOptions): (donated?: ReadonlySet<number>) => Lowered {
-  const roots = distinctRoots(region);
+  const { outputs: wanted, checks, roots } = rootsOf(region, options.only);
   const computed = roots.filter((value) => value.op !== "input");
   const outputs = new Set(computed.map((value) => value.id));
   const fuse = options.fuse ?? true;
@@ -56,11 +62,13 @@ export function prepare(region: Region, options: LowerOptions): (donated?: Reado
   }
   const all = new Map<number, Value>([...scheduled.stored, ...computed.map((value) => [value.id, value] as const)]);
   const inputs = region.inputs.map(({ dtype, size }): BufferSpec => ({ dtype, length: size }));
-  const results = roots.map((value): ResultPlace =>
+  const placeOf = (value: Value): ResultPlace =>
     is(value, "input")
       ? { space: "input", index: value.params.index }
-      : { space: "output", index: computed.indexOf(value) },
-  );
+      : { space: "output", index: computed.indexOf(value) };
+  const results = wanted.map(placeOf);
+  const places = checks.map(({ value, index }) => ({ place: placeOf(value), index }));
+  const given = wanted.filter((value) => value.op !== "input").length;
   return (donated) => {
     const free = new Set([...inputIds].flatMap(([id, index]) => (donated?.has(index) ? [id] : [])));
     // An input that is also a result must keep its elements.
@@ -68,21 +76,44 @@ export function prepare(region: Region, options: LowerOptions): (donated?: Reado
     const memory = plan(drafts, all, outputs, free);
     const program = assemble(inputs, options.key, computed, all, inputIds, drafts, memory);
     verify(program);
-    return { program, results };
+    return { program, results, checks: places, given };
   };
 }
 
-/** The value of every output; a value that is wanted twice is stored twice, so that no two results share memory. */
-function distinctRoots(region: Region): Value[] {
+interface Roots {
+  readonly outputs: readonly Value[];
+  readonly checks: readonly { readonly value: Value; readonly index: number }[];
+  /** Both. */
+  readonly roots: readonly Value[];
+}
+
+/**
+ * The value of every output, where one that is wanted twice is stored twice, so that no two results share memory; and
+ * that of every check, where checks of one position are one.
+ */
+function rootsOf(region: Region, only: LowerOptions["only"]): Roots {
   const values = new Values();
+  const found = regionValues(region, values);
   const seen = new Set<Value>();
-  return valuesOf(region, values).map((value, i) => {
+  const outputs = (only === "checks" ? [] : found.outputs).map((value, i) => {
     const root = withoutReshape(value);
     if (root.op === "input") return root;
     const again = seen.has(root);
     seen.add(root);
     return again ? values.intern("barrier", [root], root.shape, root.dtype, { serial: -1 - i }) : root;
   });
+  const checks = new Map<Value, number>();
+  if (only !== "outputs") {
+    found.checks.forEach((value, index) => {
+      const root = withoutReshape(value);
+      if (!checks.has(root)) checks.set(root, index);
+    });
+  }
+  return {
+    outputs,
+    checks: [...checks].map(([value, index]) => ({ value, index })),
+    roots: [...outputs, ...[...checks.keys()].filter((value) => !seen.has(value))],
+  };
 }
 
 /** A reshape has the same elements in the same order: its source can stand for it. */

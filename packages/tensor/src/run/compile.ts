@@ -4,7 +4,7 @@
  */
 import { type DType, bytesOf } from "../core/dtype.ts";
 import { TransformError, ValueError } from "../core/errors.ts";
-import { type Params, primitive, topologicalOrder } from "../core/primitives.ts";
+import { primitive, topologicalOrder } from "../core/primitives.ts";
 import { type Shape, sameShape } from "../core/shape.ts";
 import {
   type Tensor,
@@ -18,12 +18,13 @@ import {
   traced,
   tracker,
 } from "../core/tensor.ts";
+import { type Fail, type Region, failuresOf } from "../lower/ir.ts";
 import type { Lowered } from "../lower/lower.ts";
 import type { Program } from "../lower/program.ts";
 import { type TreeStructure, flattenTree, matchesStructure, unflattenTree } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
 import type { Device } from "./device.ts";
-import { bufferOf, differentDevices, evaluateOn, prepareFor } from "./evaluate.ts";
+import { bufferOf, differentDevices, evaluateOn, prepareFor, runChecks } from "./evaluate.ts";
 import { DeviceStorage, HostStorage } from "./storage.ts";
 
 export interface CompileOptions {
@@ -69,8 +70,10 @@ interface Trace {
   readonly programs: () => Program[];
   /** Whether the usual program lets a result take over memory at all. */
   readonly takesOver: boolean;
-  /** Checks of the data, run before anything is overwritten. */
-  readonly guard: { readonly lowered: Lowered; readonly fail: readonly ((at: number) => Error)[] } | null;
+  /** What checks of the data throw. */
+  readonly failures: readonly Fail[];
+  /** The checks alone, run before the usual program overwrites what it was given. */
+  readonly guard: Lowered | null;
 }
 
 /**
@@ -200,14 +203,9 @@ function finishTrace(
 
   const inputs = [...holes, ...captured];
   const region = { inputs, outputs: result.leaves };
-  const checks = order.filter((node) => node.op === "check");
   const donated = flat.flatMap(({ leaves }, arg) => leaves.map(() => donate.has(arg)));
-  const planned = prepareFor(device, region, `${name}#${firstId}`);
-  const usual = planned(new Set(donated.flatMap((yes, i) => (yes ? [i] : []))));
-  const takesOver = usual.program.outputs.some((output) => output.alias !== undefined);
-  let safe: Lowered | null = takesOver ? null : usual;
-  const guarded = { inputs, outputs: checks.map((check) => check.sources[1]!) };
-  const guard = checks.length > 0 ? prepareFor(device, guarded, `${name}#${firstId} checks`)() : null;
+  const given = new Set(donated.flatMap((yes, i) => (yes ? [i] : [])));
+  const programs = planPrograms(device, region, given, `${name}#${firstId}`);
   return {
     device,
     args: flat.map(({ structure }) => structure),
@@ -215,13 +213,43 @@ function finishTrace(
     captured,
     result: result.structure,
     outputs: result.leaves.map(({ shape, dtype }) => ({ shape, dtype })),
+    failures: failuresOf(order),
+    ...programs,
+  };
+}
+
+/**
+ * The programs of a region. Where nothing is overwritten, what checks read comes out of the program itself, and a
+ * failure gives nothing out. Where results take over memory, checks go first, in a program of their own; unless they
+ * need a product or a factorization: computing that twice costs more than fresh memory for the results does.
+ */
+function planPrograms(
+  device: Device,
+  region: Region,
+  donated: ReadonlySet<number>,
+  key: string,
+): Pick<Trace, "usual" | "safe" | "takesOver" | "programs" | "guard"> {
+  const planned = prepareFor(device, region, key);
+  let usual = planned(donated);
+  let guard: Lowered | null = null;
+  if (overwrites(usual) && usual.checks.length > 0) {
+    guard = prepareFor(device, region, `${key} checks`, "checks")();
+    const isCheap = guard.program.kernels.every(({ kind }) => kind === "loop");
+    usual = isCheap ? prepareFor(device, region, `${key} results`, "outputs")(donated) : planned();
+    if (!isCheap) guard = null;
+  }
+  const takesOver = overwrites(usual);
+  let safe: Lowered | null = takesOver ? null : usual;
+  return {
     usual,
     safe: () => (safe ??= planned()),
     takesOver,
     programs: () => [...new Set([usual, safe, guard].flatMap((lowered) => lowered?.program ?? []))],
-    guard: guard && { lowered: guard, fail: checks.map((check) => (check.params as Params["check"]).fail) },
+    guard,
   };
 }
+
+const overwrites = ({ program }: Lowered): boolean => program.outputs.some(({ alias }) => alias !== undefined);
 
 /** Binds buffers, runs, and wraps the results. */
 function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
@@ -239,13 +267,16 @@ function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
     return buffer;
   });
   try {
-    if (trace.guard) runGuard(device, trace.guard, inputs);
-    const { program, results } = canDonate(trace, leaves) ? trace.usual : trace.safe();
+    const lowered = canDonate(trace, leaves) ? trace.usual : trace.safe();
+    if (trace.guard && lowered === trace.usual) runGuard(trace, trace.guard, inputs);
+    const { program, results } = lowered;
     const outputs = program.outputs.map((spec) =>
       spec.alias === undefined ? device.allocate(spec.dtype, spec.length) : inputs[spec.alias]!,
     );
     device.run(program, [...inputs, ...outputs]);
-    const storages = program.outputs.map((spec, i): DeviceStorage | HostStorage => {
+    if (lowered.checks.length > 0) checkResults(trace, lowered, inputs, outputs);
+    for (const buffer of outputs.slice(lowered.given)) device.release(buffer);
+    const storages = program.outputs.slice(0, lowered.given).map((spec, i): DeviceStorage | HostStorage => {
       if (spec.alias !== undefined) return leaves[spec.alias]!.storage as DeviceStorage;
       const small = spec.length * bytesOf(spec.dtype) <= SMALL_RESULT_BYTES ? device.takeOut(spec, outputs[i]!) : null;
       return small ? new HostStorage(small) : new DeviceStorage(device, outputs[i]!);
@@ -311,14 +342,29 @@ function makeReady(trace: Trace, leaves: readonly Tensor[], name: string): void 
   if (pending) evaluateOn(trace.device, pending);
 }
 
-function runGuard(device: Device, { lowered, fail }: NonNullable<Trace["guard"]>, inputs: readonly BackendBuffer[]): void {
-  const { program, results } = lowered;
-  const outputs = program.outputs.map((spec) => device.allocate(spec.dtype, spec.length));
-  device.run(program, [...inputs, ...outputs]);
+/** Runs checks that have a program of their own. */
+function runGuard({ device, failures }: Trace, guard: Lowered, inputs: readonly BackendBuffer[]): void {
+  const outputs = guard.program.outputs.map((spec) => device.allocate(spec.dtype, spec.length));
+  device.run(guard.program, [...inputs, ...outputs]);
   try {
-    device.check(results.map(({ space, index }) => (space === "input" ? inputs : outputs)[index]!), fail);
+    runChecks(device, guard, failures, inputs, outputs);
   } finally {
     for (const buffer of outputs) device.release(buffer);
+  }
+}
+
+/** Looks at the checks of a program that has overwritten nothing: a failure frees what it made. */
+function checkResults(
+  { device, failures }: Trace,
+  lowered: Lowered,
+  inputs: readonly BackendBuffer[],
+  outputs: readonly BackendBuffer[],
+): void {
+  try {
+    runChecks(device, lowered, failures, inputs, outputs);
+  } catch (failure) {
+    for (const buffer of outputs) device.release(buffer);
+    throw failure;
   }
 }
 

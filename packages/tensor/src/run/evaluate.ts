@@ -5,7 +5,8 @@
 import { DeviceError, TransformError, ValueError } from "../core/errors.ts";
 import { type Body, type Params, type Primitive, topologicalOrder } from "../core/primitives.ts";
 import { type Tensor, type TensorDevice, deviceOf, forgetSources, isTracing, retain, spentError } from "../core/tensor.ts";
-import { type Lowered, prepare } from "../lower/lower.ts";
+import { type Fail, failuresOf } from "../lower/ir.ts";
+import { type LowerOptions, type Lowered, prepare } from "../lower/lower.ts";
 import { showParams } from "../lower/value.ts";
 import { treeLeaves } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
@@ -55,16 +56,30 @@ export function evaluateOn(device: Device, roots: readonly Tensor[]): void {
   const outputs = lowered.program.outputs.map((spec) => device.allocate(spec.dtype, spec.length));
   device.run(lowered.program, [...buffers, ...outputs]);
 
-  const wanted = region.outputs.length - region.checks.length;
-  const places = lowered.results.map((place) => (place.space === "input" ? buffers : outputs)[place.index]!);
-  try {
-    device.check(places.slice(wanted), region.checks.map((check) => (check.params as Params["check"]).fail));
-  } catch (failure) {
-    // Nothing is given out and nothing is lost: the tensors stay pending.
-    for (const buffer of outputs) device.release(buffer);
-    throw failure;
+  if (lowered.checks.length > 0) {
+    try {
+      runChecks(device, lowered, failuresOf(order), buffers, outputs);
+    } catch (failure) {
+      // Nothing is given out and nothing is lost: the tensors stay pending.
+      for (const buffer of outputs) device.release(buffer);
+      throw failure;
+    }
   }
-  settle(device, region, lowered, outputs, wanted);
+  settle(device, region, lowered, outputs);
+}
+
+/** Reads what the checks of a program found; throws the error of the first that failed, at once or with a later read. */
+export function runChecks(
+  device: Device,
+  { checks }: Lowered,
+  failures: readonly Fail[],
+  inputs: readonly BackendBuffer[],
+  outputs: readonly BackendBuffer[],
+): void {
+  device.check(
+    checks.map(({ place: { space, index } }) => (space === "input" ? inputs : outputs)[index]!),
+    checks.map(({ index }) => failures[index]!),
+  );
 }
 
 /** Gives every computed tensor its storage and cuts it from its inputs. */
@@ -73,7 +88,6 @@ function settle(
   region: EvaluationRegion,
   lowered: Lowered,
   outputs: readonly BackendBuffer[],
-  wanted: number,
 ): void {
   // A storage frees its buffer when it is forgotten, so a buffer that is freed here must never have one.
   const storages = new Map<number, DeviceStorage>();
@@ -82,7 +96,7 @@ function settle(
     storages.set(index, storage);
     return storage;
   };
-  region.outputs.slice(0, wanted).forEach((tensor, i) => {
+  region.outputs.forEach((tensor, i) => {
     const { space, index } = lowered.results[i]!;
     (space === "input" ? (region.inputs[index]!.storage as DeviceStorage) : storageOf(index)).attach(tensor);
   });
@@ -90,7 +104,7 @@ function settle(
     if (!storages.has(index)) device.release(buffer);
   });
   if (isTracing()) return;
-  for (const tensor of region.outputs.slice(0, wanted)) {
+  for (const tensor of region.outputs) {
     forgetSources(tensor);
     tensor.op = "buffer";
     tensor.params = {};
@@ -109,9 +123,7 @@ export function differentDevices(op: string, home: TensorDevice, device: TensorD
 
 interface EvaluationRegion {
   readonly inputs: readonly Tensor[];
-  /** The wanted tensors, then the flags of the checks. */
   readonly outputs: readonly Tensor[];
-  readonly checks: readonly Tensor[];
   readonly order: readonly Tensor[];
 }
 
@@ -129,13 +141,7 @@ function regionOf(device: Device, order: readonly Tensor[], roots: readonly Tens
       throw differentDevices("evaluate", home, device);
     }
   }
-  const checks = order.filter((node) => node.op === "check");
-  return {
-    inputs,
-    outputs: [...roots, ...sharedWithOthers(order, roots), ...checks.map((check) => check.sources[1]!)],
-    checks,
-    order,
-  };
+  return { inputs, outputs: [...roots, ...sharedWithOthers(order, roots)], order };
 }
 
 /** Costly nodes of the region that pending nodes outside it will read: kept, so that nothing is computed twice. */
@@ -157,7 +163,9 @@ export const prepareFor = (
   device: Device,
   region: Pick<EvaluationRegion, "inputs" | "outputs">,
   key: string,
-): ReturnType<typeof prepare> => prepare(region, { key, maxBindings: device.backend.capabilities.maxBindings });
+  only?: LowerOptions["only"],
+): ReturnType<typeof prepare> =>
+  prepare(region, { key, maxBindings: device.backend.capabilities.maxBindings, ...(only && { only }) });
 
 /** The buffer of a stored tensor; a host tensor moves to the device. */
 export function bufferOf(device: Device, tensor: Tensor): BackendBuffer {
