@@ -47,7 +47,7 @@ export function blockStore(
   return { scratchBytes: 0, store: computedStores(module, plan, rowLength, options) };
 }
 
-/** Evaluates the bodies row by row, four columns at a time. All values of a group are known before the first is stored. */
+/** Evaluates the bodies row by row, four or eight columns at a time. All values of a group are known before the first is stored. */
 function computedStores(
   module: ModuleBuilder,
   { kernel }: ContractPlan,
@@ -68,20 +68,27 @@ function computedStores(
     nest.loop(p.row, nest.hold(plus(p.row, p.rows)), 1, (row) => {
       const rows = indicesAt(nest, kernel.m, row);
       const from = nest.hold(plus(p.product, times(i32.sub(row, p.row), rowLength * bytes)));
-      eachNeighbors(nest, kernel.n, p.column, p.columns, ({ indices, lane, active, position }) => {
+      eachNeighbors(nest, kernel.n, p.column, p.columns, options.wide ? 2 : 1, (neighbors) => {
+        const { indices, lane, active, shifts, position } = neighbors;
         const address = nest.here(plus(from, times(position, bytes)));
         const parts = bytes === 8 && active > 1 ? [0, 16] : [0];
-        const product = parts.map((offset) => nest.here(v128.load(address, offset)));
-        const place: Place = {
-          index: [...batch, ...rows, ...indices, ...groups.k.map(() => integer(0))],
-          lane: lane < 0 ? -1 : groups.n[lane]!,
-          shift: 0,
-          active,
-          resultsVary: true,
-          values: new Map([[0, bytes === 8 ? [product[0]!, product.at(-1)!] : product]]),
-        };
-        const values = kernel.stores.map(({ body }) => code.value(body, place).map((part) => nest.here(part)));
-        kernel.stores.forEach(({ arg, at }, i) => code.store(arg, at, values[i]!, place));
+        const places = shifts.map((shift): Place => {
+          const product = parts.map((offset) => nest.here(v128.load(address, shift * bytes + offset)));
+          return {
+            index: [...batch, ...rows, ...indices, ...groups.k.map(() => integer(0))],
+            lane: lane < 0 ? -1 : groups.n[lane]!,
+            shift,
+            active,
+            resultsVary: true,
+            values: new Map([[0, bytes === 8 ? [product[0]!, product.at(-1)!] : product]]),
+          };
+        });
+        const values = places.map((place) =>
+          kernel.stores.map(({ body }) => code.value(body, place).map((part) => nest.here(part))),
+        );
+        kernel.stores.forEach(({ arg, at }, i) =>
+          places.forEach((place, group) => code.store(arg, at, values[group]![i]!, place)),
+        );
       });
     });
     nest.finish();

@@ -115,16 +115,22 @@ function evaluator(
     nest.loop(across.start, nest.hold(plus(across.start, across.count)), 1, (line) => {
       const outer = indicesAt(nest, across.sizes, line);
       const to = nest.hold(plus(p.to, times(i32.sub(line, across.start), pitch)));
-      eachNeighbors(nest, along.sizes, along.start, along.count, ({ indices, lane, active, position }) => {
+      eachNeighbors(nest, along.sizes, along.start, along.count, options.wide ? 2 : 1, (neighbors) => {
+        const { indices, lane, active, shifts, position } = neighbors;
         const index = [...groups.batch, ...groups.m, ...groups.n, ...groups.k].map(() => integer(0));
         groups.batch.forEach((axis, i) => (index[axis] = batch[i]!));
         across.axes.forEach((axis, i) => (index[axis] = outer[i]!));
         along.axes.forEach((axis, i) => (index[axis] = indices[i]!));
-        const place: Place = { index, lane: lane < 0 ? -1 : along.axes[lane]!, shift: 0, active, values: new Map() };
-        const value = code.value(body, place);
+        const values = shifts.map((shift) => {
+          const place: Place = { index, lane: lane < 0 ? -1 : along.axes[lane]!, shift, active, values: new Map() };
+          return code.value(body, place).map((part) => (shifts.length === 1 ? part : nest.here(part)));
+        });
         const address = nest.here(plus(to, times(position, bytes)));
-        if (active === 4) value.forEach((part, i) => nest.do(v128.store(address, part, 16 * i)));
-        else nest.do(bytes === 8 ? v128.store64_lane(address, value[0]!, 0) : v128.store32_lane(address, value[0]!, 0));
+        values.forEach((value, group) => {
+          const at = shifts[group]! * bytes;
+          if (active === 4) value.forEach((part, i) => nest.do(v128.store(address, part, at + 16 * i)));
+          else nest.do(bytes === 8 ? v128.store64_lane(address, value[0]!, 0) : v128.store32_lane(address, value[0]!, 0));
+        });
       });
     });
     nest.finish();

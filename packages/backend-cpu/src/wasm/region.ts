@@ -22,39 +22,52 @@ export function indicesAt(nest: Nest, sizes: readonly number[], flat: Integer): 
     .reverse();
 }
 
-/** Up to four neighbors along the last axis that has any. */
+/** Groups of up to four neighbors along the last axis that has any. */
 export interface Neighbors {
   /** Of the first one. */
   readonly indices: readonly Integer[];
   /** The axis, or -1 if every axis has size 1. */
   readonly lane: number;
   readonly active: 4 | 1;
+  /** Where each group starts, counted from the first one. */
+  readonly shifts: readonly number[];
   /** Flattened index of the first one, counted from the start of the part. */
   readonly position: Integer;
 }
 
-/** Calls `body` for the flattened indices from `start`, `count` of them, four at a time where an axis holds four more. */
+/**
+ * Calls `body` for the flattened indices from `start`, `count` of them: `together` groups of four at a time where an axis
+ * holds as many more.
+ */
 export function eachNeighbors(
   nest: Nest,
   sizes: readonly number[],
   start: Integer,
   count: Integer,
+  together: number,
   body: (place: Neighbors) => void,
 ): void {
   const lane = sizes.findLastIndex((size) => size > 1);
-  if (lane < 0) return body({ indices: sizes.map(() => integer(0)), lane, active: 1, position: integer(0) });
+  if (lane < 0) return body({ indices: sizes.map(() => integer(0)), lane, active: 1, shifts: [0], position: integer(0) });
   const size = sizes[lane]!;
   const end = nest.hold(plus(start, count));
   const run = (outer: readonly Integer[], from: Integer, to: Integer, before: Integer): void => {
-    const whole = nest.hold(i32.add(from, i32.and(i32.sub(to, from), i32.const(-4))));
+    const upTo = (step: number): Integer => nest.hold(i32.add(from, i32.and(i32.sub(to, from), i32.const(-step))));
     const visit =
-      (active: 4 | 1) =>
+      (active: 4 | 1, shifts: readonly number[]) =>
       (i: Integer): void => {
         const indices = outer.map((index, axis) => (axis === lane ? i : index));
-        body({ indices, lane, active, position: plus(before, i) });
+        body({ indices, lane, active, shifts, position: plus(before, i) });
       };
-    nest.loop(from, whole, 4, visit(4));
-    nest.loop(whole, to, 1, visit(1));
+    const whole = upTo(4);
+    if (together === 1) {
+      nest.loop(from, whole, 4, visit(4, [0]));
+    } else {
+      const unrolled = upTo(4 * together);
+      nest.loop(from, unrolled, 4 * together, visit(4, Array.from({ length: together }, (_, group) => 4 * group)));
+      nest.loop(unrolled, whole, 4, visit(4, [0]));
+    }
+    nest.loop(whole, to, 1, visit(1, [0]));
   };
   const negative = (value: Integer): Integer => i32.sub(i32.const(0), value);
   if (sizes.findIndex((other) => other > 1) === lane) {

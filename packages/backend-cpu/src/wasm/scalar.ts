@@ -60,6 +60,8 @@ export class ScalarCode {
   readonly #written: ReadonlySet<number>;
   readonly #base: Integer;
   readonly #uses = new Map<Scalar, number>();
+  /** What float32 sums and differences take. */
+  readonly #addends = new Set<Scalar>();
   /** Facts by lane axis. */
   readonly #known = new Map<number, Map<Scalar, Facts>>();
   readonly #changing = new Map<Scalar, boolean>();
@@ -73,7 +75,11 @@ export class ScalarCode {
     this.#base = argumentTable;
     const use = (scalar: Scalar): void => void this.#uses.set(scalar, (this.#uses.get(scalar) ?? 0) + 1);
     roots.forEach(use);
-    for (const scalar of scalarOrder(roots)) operandsOf(scalar).forEach(use);
+    for (const scalar of scalarOrder(roots)) {
+      operandsOf(scalar).forEach(use);
+      const adds = (scalar.op === "add" || scalar.op === "sub") && scalar.dtype === "float32";
+      if (adds) scalar.sources.forEach((source) => this.#addends.add(source));
+    }
   }
 
   /** The lanes of `root` at `place`. The expressions may be used once; hold them to use them again. */
@@ -88,7 +94,9 @@ export class ScalarCode {
       } else {
         const value = this.#compute(scalar, place);
         const outer = value.some((part) => this.nest.depthOf(part) < this.nest.depth);
-        const keep = outer || (this.#uses.get(scalar) ?? 0) > 1;
+        const shared = (this.#uses.get(scalar) ?? 0) > 1;
+        // A product on its way into a sum costs nothing there, and is rounded the same whatever the loops around it.
+        const keep = shared || (outer && !(scalar.op === "mul" && this.#addends.has(scalar)));
         place.values.set(scalar, this.#changes(scalar) ? value.map((part) => this.nest.here(part)) : keep ? this.values.hold(value) : value);
       }
     }
