@@ -1,7 +1,7 @@
 /** `@dormouse/optim`: optimizers as short chains of transforms, and learning-rate schedules, and L-BFGS for full batches. */
 export { type ByPath, type Moment, type Optimizer, type Rule, type State, type Transform, chain, perParameter } from "./transform.ts";
 export {
-  type DecayOptions, type NormOptions, addDecayedWeights, clipByGlobalNorm, clipByValue, globalNorm, learningRateOf, negate,
+  type DecayOptions, type GroupOption, type NormOptions, addDecayedWeights, clipByGlobalNorm, clipByValue, globalNorm, learningRateOf, negate,
   scaleByLearningRate, withLearningRate,
 } from "./links.ts";
 export * from "./rules.ts";
@@ -12,5 +12,13 @@ export {
   linearWarmup, multiStep, noam, oneCycle, polynomialDecay, stepDecay, warmRestarts, warmupCosine,
 } from "./schedules.ts";
 export { type Plateau, type PlateauOptions, type PlateauState, reduceOnPlateau } from "./plateau.ts";
-export { ema } from "./average.ts";
+export { type Groups, byPath, frozen } from "./groups.ts";
+export { type AccumulateOptions, accumulate } from "./accumulate.ts";
+export {
+  type Average, type AveragingOptions, type WeightAverage, type WeightEmaOptions, ema, swa, weightEma,
+} from "./average.ts";
+export {
+  type Along, type LogSearch, type LogSearchOptions, type PlaceAlong, type Point, type SearchOptions, type WolfeOptions, along,
+  backtracking, logSearch, strongWolfe,
+} from "./line-search.ts";
 export { type MinimizeOptions, type Minimum, minimize } from "./minimize.ts";

@@ -9,7 +9,7 @@ import {
 import { requireWithin } from "./options.ts";
 import { type Rate, type Schedule, toSchedule } from "./schedules.ts";
 import {
-  type ByPath, type Moment, type State, type Transform, erased, isFloat, mapUpdates, perDType, sharedDType,
+  type ByPath, type Moment, type State, type Transform, erased, isFloat, isNested, mapUpdates, perDType, sharedDType,
 } from "./transform.ts";
 
 /** A transform without state. */
@@ -120,35 +120,63 @@ export function scaleByLearningRate(rate: Rate): Transform {
   });
 }
 
-function rateStates({ links }: State): readonly RateState[] {
-  return links.filter((link) => link instanceof RateState);
+export interface GroupOption {
+  /** The group of `byPath`, by its pattern; needed where several groups have rates. */
+  readonly group?: string;
 }
 
-/** The learning rate of the next update. Throws `ValueError` for an optimizer that has none, such as `rprop`. */
-export function learningRateOf(state: State): Tensor<[]> {
-  const [first] = rateStates(state);
-  if (first) return first.rate;
-  throw new ValueError("learningRateOf", "the optimizer has no learning rate", { hint: "chain it with scaleByLearningRate" });
+/** The states of learning rates, with the pattern of the group they belong to. */
+function ratesIn(links: readonly unknown[], group?: string): { readonly state: RateState; readonly group: string | undefined }[] {
+  return links.flatMap((link) => {
+    if (link instanceof RateState) return [{ state: link, group }];
+    const found: ReturnType<typeof ratesIn> = [];
+    if (isNested(link)) link.mapLinks((inner, name = group) => (found.push(...ratesIn(inner, name)), inner));
+    return found;
+  });
+}
+
+/** The rates that are asked for: of one group, or of an optimizer without groups. */
+function chosenRates(op: string, state: State, { group }: GroupOption): readonly RateState[] {
+  const rates = ratesIn(state.links);
+  if (rates.length === 0) {
+    throw new ValueError(op, "the optimizer has no learning rate", { hint: "chain it with scaleByLearningRate" });
+  }
+  const names = [...new Set(rates.map((each) => each.group))];
+  const chosen = group === undefined && names.length === 1 ? rates : rates.filter((each) => each.group === group);
+  if (chosen.length > 0) return chosen.map((each) => each.state);
+  const known = names.map((name) => JSON.stringify(name)).join(", ");
+  const problem = group === undefined ? "several groups have rates of their own" : `no group ${JSON.stringify(group)} has a rate`;
+  throw new ValueError(op, problem, { expected: names, received: group, hint: `give { group } as one of ${known}` });
 }
 
 /**
+ * The learning rate of the next update. Throws `ValueError` for an optimizer that has none, such as `rprop`, and where
+ * groups have rates of their own and none is named.
+ */
+export const learningRateOf = (state: State, options: GroupOption = {}): Tensor<[]> =>
+  chosenRates("learningRateOf", state, options)[0]!.rate;
+
+/**
  * The state with another learning rate, for rates that are decided on the host (`reduceOnPlateau`). Throws
- * `ValueError` where a schedule decides the rate, since it would overrule the new one after a step.
+ * `ValueError` where a schedule decides the rate, since it would overrule the new one after a step, and where groups
+ * have rates of their own and none is named.
  *
  * ```ts
  * seen = plateau.update(seen, validationLoss);
  * state = withLearningRate(state, seen.rate);
  * ```
  */
-export function withLearningRate(state: State, rate: number): State {
+export function withLearningRate(state: State, rate: number, options: GroupOption = {}): State {
   requireWithin("withLearningRate", "rate", rate, 0, Infinity);
-  if (learningRateOf(state) && rateStates(state).some(({ isScheduled }) => isScheduled)) {
+  const chosen = chosenRates("withLearningRate", state, options);
+  if (chosen.some(({ isScheduled }) => isScheduled)) {
     throw new ValueError("withLearningRate", "a schedule decides the rate", { hint: "give the optimizer a number as learningRate" });
   }
-  return {
-    step: state.step,
-    links: state.links.map((link) =>
-      link instanceof RateState ? new RateState(full([], rate, { dtype: link.rate.dtype }), false) : link,
-    ),
-  };
+  const replace = (links: readonly unknown[]): readonly unknown[] =>
+    links.map((link) => {
+      if (isNested(link)) return link.mapLinks(replace);
+      if (!(link instanceof RateState) || !chosen.includes(link)) return link;
+      return new RateState(full([], rate, { dtype: link.rate.dtype }), false);
+    });
+  return { step: state.step, links: replace(state.links) };
 }

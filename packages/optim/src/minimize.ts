@@ -7,7 +7,7 @@ import {
   type Tensor, type TreeStructure, ShapeError, ValueError, compile, findMismatch, fitsStructure, flattenTree, scopeAsync,
   tensor, unflattenTree,
 } from "@dormouse/tensor";
-import { type Limits, type Search, backtracking, strongWolfe } from "./line-search.ts";
+import { type Search, type SearchOptions, backtracking, strongWolfe } from "./line-search.ts";
 import { requireWhole, requireWithin } from "./options.ts";
 import { isFloat } from "./transform.ts";
 
@@ -43,9 +43,6 @@ export interface Minimum<P> {
 }
 
 const searches = { strongWolfe, backtracking } as const;
-/** 2⁻⁵⁰ halves a step below any digit; brackets need fewer. */
-const evaluationsPerSearch = 50;
-
 /** The function at a place; along a search also the distance and the slope. */
 interface Place {
   readonly x: Float64Array;
@@ -88,13 +85,13 @@ export async function minimize<P>(
   requireWhole("minimize", "maxSteps", maxSteps, 0);
   requireWithin("minimize", "tolerance", tolerance, 0, Infinity);
   requireWithin("minimize", "stepTolerance", stepTolerance, 0, Infinity);
-  const search: Search<PlaceAlong> | undefined = searches[lineSearch];
+  const search: Search | undefined = searches[lineSearch];
   if (!search) {
     throw new ValueError("minimize", `lineSearch is ${JSON.stringify(lineSearch)}`, {
       expected: Object.keys(searches), received: lineSearch, hint: `use "strongWolfe" or "backtracking"`,
     });
   }
-  const limits = { evaluations: evaluationsPerSearch, rounding: isSingle ? 2 ** -22 : 2 ** -51 };
+  const limits = { rounding: isSingle ? 2 ** -22 : 2 ** -51 };
   const compiled = compile(f, { name: "minimize" });
   let evaluations = 0;
   const evaluateAt = (x: Float64Array): Promise<Place> => {
@@ -144,8 +141,8 @@ export async function minimize<P>(
 async function stepFrom(
   place: Place,
   pairs: readonly Pair[],
-  search: Search<PlaceAlong>,
-  limits: Limits,
+  search: Search,
+  limits: SearchOptions<PlaceAlong>,
   vector: Vector,
   evaluateAt: (x: Float64Array) => Promise<Place>,
 ): Promise<PlaceAlong | null> {
@@ -158,7 +155,7 @@ async function stepFrom(
   };
   // Without curvature the gradient has the wrong unit: begin with a step of length 1 at most.
   const first = pairs.length > 0 ? 1 : Math.min(1, 1 / Math.sqrt(-slope));
-  return search(at, { ...place, t: 0, slope }, first, limits);
+  return search(at, { ...limits, start: { ...place, t: 0, slope }, first });
 }
 
 /** −H g by the two-loop recursion, H starting as s·y / y·y of the latest pair. */

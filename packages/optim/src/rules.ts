@@ -4,11 +4,11 @@
  * that a whole update is one pass over memory. With PyTorch's definitions, which also decide where ε sits.
  */
 import {
-  type DType, type Tensor, abs, add, cast, div, equal, expm1, full, fullLike, greater, less, maximum, mul, neg, pow, sign,
+  type DType, type Tensor, abs, add, cast, div, equal, expm1, full, fullLike, greater, less, mapTree, maximum, mul, neg, pow, sign,
   sqrt, square, sub, where, zerosLike,
 } from "@dormouse/tensor";
-import { requireWithin } from "./options.ts";
-import { type ByPath, type Transform, erased, perDType, perParameter, sharedDType, updateEach } from "./transform.ts";
+import { requireForm, requireOptions } from "./options.ts";
+import { type ByPath, type Transform, erased, isFloat, perDType, perParameter, sharedDType, updateEach } from "./transform.ts";
 
 export type Betas = readonly [first: number, second: number];
 
@@ -17,10 +17,6 @@ export interface EpsOptions {
   readonly eps?: number;
   /** `√(v + ε)` rather than `√v + ε`. Default false. */
   readonly epsInsideSqrt?: boolean;
-}
-
-function requireBetas(op: string, betas: Betas): void {
-  betas.forEach((beta, i) => requireWithin(op, `betas[${i}]`, beta, 0, 1));
 }
 
 /** `decay · average + (1 - decay) · value`. */
@@ -38,13 +34,32 @@ export interface MomentumOptions {
   readonly momentum?: number;
   /** Share of a gradient that does not enter the momentum, except of the first. Default 0. */
   readonly dampening?: number;
-  /** Looks ahead: `g + momentum·m`. Default false. */
+  /** Looks ahead: `g + momentum·m`, and `(1 - momentum)·g + momentum·m` of an average. Default false. */
   readonly nesterov?: boolean;
+  /**
+   * What the momentum is of the gradients: their fading sum, `m ← momentum·m + g`, or their moving average,
+   * `m ← momentum·m + (1 - momentum)·g`, whose steps are shorter by the factor `1 - momentum`. Default "sum".
+   */
+  readonly form?: "sum" | "average";
 }
 
-/** `m ← momentum·m + (1 - dampening)·g`, starting with `m = g`. */
-export function accumulateMomentum({ momentum = 0.9, dampening = 0, nesterov = false }: MomentumOptions = {}): Transform {
-  requireWithin("accumulateMomentum", "momentum", momentum, 0, Infinity);
+/**
+ * `m ← momentum·m + (1 - dampening)·g`, starting with `m = g`; with `form: "average"`,
+ * `m ← momentum·m + (1 - momentum)·g`, starting with 0. After t steps the sum is `Σ momentum^(t-i)·gᵢ`.
+ *
+ * The third common form has the rate inside, `u ← momentum·u + rate·g`, which differs where the rate changes. It is the
+ * chain in the other order: `chain(scaleByLearningRate(rate), accumulateMomentum())`.
+ */
+export function accumulateMomentum(options: MomentumOptions = {}): Transform {
+  const { momentum = 0.9, dampening = 0, nesterov = false, form = "sum" } = options;
+  requireOptions("accumulateMomentum", { momentum });
+  requireForm("accumulateMomentum", options);
+  if (form === "average") {
+    return perParameter(zerosLike, () => (g, m) => {
+      const next = averaged(m, g, momentum);
+      return [nesterov ? averaged(next, g, momentum) : next, next];
+    });
+  }
   return perParameter(zerosLike, ({ step }) => {
     const share = perDType((dtype) => where(equal(step(dtype), 0), 1, fullLike(step(dtype), 1 - dampening)));
     return (g, m) => {
@@ -53,6 +68,18 @@ export function accumulateMomentum({ momentum = 0.9, dampening = 0, nesterov = f
     };
   });
 }
+
+/**
+ * Where Nesterov's method measures the slope: `params - momentum·velocity`, tree by tree, with velocities that have the
+ * rate inside (Nesterov 1983, in the form of Sutskever et al. 2013). `sgd({ nesterov: true })` holds these points as its
+ * parameters, which makes its step a function of the gradient there and nothing else.
+ *
+ * ```ts
+ * const gradient = grad(loss)(lookAheadPoint(params, velocity, { momentum: 0.9 }));
+ * ```
+ */
+export const lookAheadPoint = <P>(params: P, velocity: P, { momentum = 0.9 }: Pick<MomentumOptions, "momentum"> = {}): P =>
+  mapTree((p, u) => (isFloat(p) ? sub(p, mul(u!, momentum)) : p), params, velocity);
 
 export interface AdamRuleOptions extends EpsOptions {
   /** Decays of the averages of the gradient and of its square. Default [0.9, 0.999]. */
@@ -75,7 +102,7 @@ const nextMoments = ({ mean, square: v }: Moments, g: Tensor, [first, second]: B
 
 /** `m̂ / (√v̂ + ε)` (Kingma and Ba 2015). */
 export function scaleByAdam({ betas = [0.9, 0.999], eps = 1e-8, epsInsideSqrt = false, amsgrad = false }: AdamRuleOptions = {}): Transform {
-  requireBetas("scaleByAdam", betas);
+  requireOptions("scaleByAdam", { betas, eps });
   const init = (p: Tensor): Moments & { readonly largest?: Tensor } =>
     amsgrad ? { ...noMoments(p), largest: zerosLike(p) } : noMoments(p);
   return perParameter(init, ({ step }) => {
@@ -100,7 +127,7 @@ export interface AdagradRuleOptions extends EpsOptions {
 
 /** `g / (√Σg² + ε)` (Duchi et al. 2011). */
 export function scaleByAdagrad({ initialAccumulator = 0, eps = 1e-10, epsInsideSqrt = false }: AdagradRuleOptions = {}): Transform {
-  requireWithin("scaleByAdagrad", "initialAccumulator", initialAccumulator, 0, Infinity);
+  requireOptions("scaleByAdagrad", { initialAccumulator, eps });
   return perParameter(
     (p) => fullLike(p, initialAccumulator) as Tensor,
     () => (g, total) => {
@@ -119,7 +146,7 @@ export interface RmsRuleOptions extends EpsOptions {
 
 /** `g / (√v + ε)`, v the average of g² or, centered, the variance of g (Tieleman and Hinton 2012). */
 export function scaleByRms({ decay = 0.99, eps = 1e-8, centered = false, epsInsideSqrt = false }: RmsRuleOptions = {}): Transform {
-  requireWithin("scaleByRms", "decay", decay, 0, 1);
+  requireOptions("scaleByRms", { decay, eps });
   const init = (p: Tensor): { readonly square: Tensor; readonly mean?: Tensor } =>
     centered ? noMoments(p) : { square: zerosLike(p) };
   return perParameter(init, () => (g, state) => {
@@ -141,7 +168,7 @@ export interface AdadeltaRuleOptions {
 
 /** `√(u + ε) / √(v + ε) · g`, u the average of squared updates (Zeiler 2012). */
 export function scaleByAdadelta({ decay = 0.9, eps = 1e-6 }: AdadeltaRuleOptions = {}): Transform {
-  requireWithin("scaleByAdadelta", "decay", decay, 0, 1);
+  requireOptions("scaleByAdadelta", { decay, eps });
   return perParameter(
     (p) => ({ square: zerosLike(p), change: zerosLike(p) }),
     () => (g, state) => {
@@ -161,7 +188,7 @@ export interface BetaOptions {
 
 /** `m̂ / u`, u the decaying largest |g| + ε (Kingma and Ba 2015, section 7.1). */
 export function scaleByAdamax({ betas = [0.9, 0.999], eps = 1e-8 }: BetaOptions = {}): Transform {
-  requireBetas("scaleByAdamax", betas);
+  requireOptions("scaleByAdamax", { betas, eps });
   return perParameter(
     (p) => ({ mean: zerosLike(p), largest: zerosLike(p) }),
     ({ step }) => {
@@ -175,6 +202,25 @@ export function scaleByAdamax({ betas = [0.9, 0.999], eps = 1e-8 }: BetaOptions 
   );
 }
 
+export interface MaxpropRuleOptions {
+  /** Decay of the largest gradient. Default 0.999. */
+  readonly decay?: number;
+  /** Default 1e-8. */
+  readonly eps?: number;
+}
+
+/**
+ * `g / (u + ε)`, u the decaying largest |g|: RMSProp with the largest gradient in the place of the root of mean squares,
+ * which is AdaMax without its momentum. A gradient of 0 lets u shrink by `decay` only, whatever came before.
+ */
+export function scaleByMaxprop({ decay = 0.999, eps = 1e-8 }: MaxpropRuleOptions = {}): Transform {
+  requireOptions("scaleByMaxprop", { decay, eps });
+  return perParameter(zerosLike, () => (g, u) => {
+    const largest: Tensor = maximum(mul(u, decay), abs(g));
+    return [div(g, add(largest, eps)), largest];
+  });
+}
+
 export interface NadamRuleOptions extends EpsOptions {
   /** Default [0.9, 0.999]. */
   readonly betas?: Betas;
@@ -184,7 +230,7 @@ export interface NadamRuleOptions extends EpsOptions {
 
 /** Adam that looks ahead (Dozat 2016): `((1 - μₙ)/(1 - Mₙ)·g + μₙ₊₁/(1 - Mₙμₙ₊₁)·m) / (√v̂ + ε)`, `Mₙ = Π μᵢ`. */
 export function scaleByNadam({ betas = [0.9, 0.999], eps = 1e-8, epsInsideSqrt = false, momentumDecay = 0.004 }: NadamRuleOptions = {}): Transform {
-  requireBetas("scaleByNadam", betas);
+  requireOptions("scaleByNadam", { betas, eps, momentumDecay });
   const momentumAt = (n: Tensor<[]>): Tensor<[]> =>
     mul(sub(1, mul(pow(0.96, mul(n, momentumDecay)), 0.5)), betas[0]);
   interface NadamState {
@@ -223,7 +269,7 @@ export function scaleByNadam({ betas = [0.9, 0.999], eps = 1e-8, epsInsideSqrt =
  * rectified from the first step with ρ > 5.
  */
 export function scaleByRadam({ betas = [0.9, 0.999], eps = 1e-8 }: BetaOptions = {}): Transform {
-  requireBetas("scaleByRadam", betas);
+  requireOptions("scaleByRadam", { betas, eps });
   const last = 2 / (1 - betas[1]) - 1;
   const shared = (n: Tensor<[]>): { forMean: Tensor<[]>; isRectified: Tensor<[]>; scale: Tensor<[]> } => {
     const corrected = correction(betas[1], n);
@@ -246,7 +292,7 @@ export function scaleByRadam({ betas = [0.9, 0.999], eps = 1e-8 }: BetaOptions =
 
 /** The sign of `β₁m + (1 - β₁)g`, while `m ← β₂m + (1 - β₂)g` (Chen et al. 2023). */
 export function scaleByLion({ betas = [0.9, 0.99] }: { readonly betas?: Betas } = {}): Transform {
-  requireBetas("scaleByLion", betas);
+  requireOptions("scaleByLion", { betas });
   return perParameter(zerosLike as (p: Tensor) => Tensor, () => (g, m) => [
     sign(averaged(m, g, betas[0])),
     averaged(m, g, betas[1]),
@@ -267,7 +313,7 @@ export interface RpropRuleOptions {
  * (Riedmiller and Braun 1993). For full batches.
  */
 export function resilient({ initialStep = 0.01, factors = [0.5, 1.2], limits = [1e-6, 50] }: RpropRuleOptions = {}): Transform {
-  requireWithin("resilient", "initialStep", initialStep, 0, Infinity);
+  requireOptions("resilient", { initialStep, factors });
   return perParameter(
     (p) => ({ gradient: zerosLike(p), size: fullLike(p, initialStep) }),
     () => (g, state) => {

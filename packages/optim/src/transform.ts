@@ -23,7 +23,7 @@ export interface Moment {
 /**
  * One link of a chain. `init` makes its state from the parameters; `update` turns updates into updates and its state
  * into the next. Both are pure, and the state is a tree of one structure for ever, so that a compiled step is traced
- * once. Updates point up the gradient: the optimizer subtracts them.
+ * once. Updates point up the gradient: the optimizer subtracts them. A parameter whose update is left out stays as it is.
  */
 export interface Transform<S = unknown> {
   init(params: ByPath): S;
@@ -62,7 +62,7 @@ export interface Optimizer {
  * ```
  */
 export function chain(...parts: readonly (Transform | Optimizer)[]): Optimizer {
-  const links = parts.flatMap((part) => ("links" in part ? part.links : [part]));
+  const links = parts.flatMap(linksOf);
   if (links.length === 0) throw new ValueError("chain", "there is no transform", { hint: "give at least one, such as sgd()" });
   return {
     links,
@@ -74,16 +74,39 @@ export function chain(...parts: readonly (Transform | Optimizer)[]): Optimizer {
       const parameters = parametersOf(params);
       requireState(links, state);
       const at = momentOf(parameters.byPath, state.step);
-      let updates = updatesOf(parameters, gradient);
-      const next = links.map((link, i) => {
-        const [changed, linkState] = link.update(updates, state.links[i], at);
-        updates = changed;
-        return linkState;
-      });
+      const [updates, next] = runLinks(links, updatesOf(parameters, gradient), state.links, at);
       return [subtract(parameters, updates) as typeof params, { step: add(state.step, 1), links: next }];
     },
   };
 }
+
+/** Runs links one after another: the updates that the last one gives, and the next states. */
+export function runLinks(
+  links: readonly Transform[],
+  updates: ByPath,
+  states: readonly unknown[],
+  at: Moment,
+): readonly [updates: ByPath, states: readonly unknown[]] {
+  let current = updates;
+  const next = links.map((link, i) => {
+    const [changed, state] = link.update(current, states[i], at);
+    current = changed;
+    return state;
+  });
+  return [current, next];
+}
+
+/** The transforms of a link or of an optimizer. */
+export const linksOf = (part: Transform | Optimizer): readonly Transform[] => ("links" in part ? part.links : [part]);
+
+/** The state of a transform that holds links of its own, so that what looks for a link finds those too. */
+export interface Nested {
+  /** The same state with every list of links mapped; `group` names those of a group. */
+  mapLinks(f: (states: readonly unknown[], group?: string) => readonly unknown[]): Nested;
+}
+
+export const isNested = (state: unknown): state is Nested =>
+  typeof state === "object" && state !== null && "mapLinks" in state;
 
 interface Parameters {
   readonly structure: TreeStructure;
@@ -151,7 +174,8 @@ function requireState(links: readonly Transform[], state: State): void {
 export const sharedDType = (params: ByPath): DType =>
   Object.values(params).some(({ dtype }) => dtype === "float64") ? "float64" : "float32";
 
-function momentOf(params: ByPath, count: Tensor<[]>): Moment {
+/** What transforms are told, where `count` updates were done before. */
+export function momentOf(params: ByPath, count: Tensor<[]>): Moment {
   return { params, dtype: sharedDType(params), step: perDType((dtype) => cast(count, dtype)) };
 }
 
@@ -167,7 +191,10 @@ export function perDType<T>(make: (dtype: DType) => T): (dtype: DType) => T {
 function subtract({ structure, leaves, paths }: Parameters, updates: ByPath): unknown {
   return unflattenTree(
     structure,
-    leaves.map((leaf, i) => (paths[i] === null ? leaf : sub(leaf, updates[paths[i]!]!))),
+    leaves.map((leaf, i) => {
+      const update = paths[i] === null ? undefined : updates[paths[i]!];
+      return update ? sub(leaf, update) : leaf;
+    }),
   );
 }
 
@@ -180,9 +207,9 @@ export const mapUpdates = (
 /** How one parameter is updated: its gradient and its state give its update and its next state. */
 export type Rule<S> = (gradient: Tensor, state: S, parameter: Tensor) => readonly [update: Tensor, state: S];
 
-/** Applies a rule to every parameter. */
+/** Applies a rule to every parameter that has an update; the states of the others stay. */
 export function updateEach<S>(updates: ByPath, states: ByPath<S>, params: ByPath, rule: Rule<S>): readonly [ByPath, ByPath<S>] {
-  const next: [string, S][] = [];
+  const next: Record<string, S> = { ...states };
   const changed = mapUpdates(updates, (gradient, path) => {
     const state = states[path];
     if (state === undefined) {
@@ -193,10 +220,10 @@ export function updateEach<S>(updates: ByPath, states: ByPath<S>, params: ByPath
       });
     }
     const [update, after] = rule(gradient, state, params[path]!);
-    next.push([path, after]);
+    next[path] = after;
     return update;
   });
-  return [changed, Object.fromEntries(next)];
+  return [changed, next];
 }
 
 /**
