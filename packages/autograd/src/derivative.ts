@@ -54,9 +54,11 @@ function over(divisor: () => Tensor): MaskedMap {
   const made = lazy(divisor);
   return { ...symmetric((t) => div(t, made())), risky: true };
 }
-/** A product with an operand; a constant one, as a scale, is known to be finite. */
+/** A product or quotient with an operand: a constant one, as a scale, is known to leave zero zero. */
 const timesOperand = (factor: Tensor): MaskedMap =>
   Number.isFinite(constantOf(factor)) ? symmetric((t) => mul(t, factor)) : times(() => factor);
+const overOperand = (divisor: Tensor): MaskedMap =>
+  constantOf(divisor) ? symmetric((t) => div(t, divisor)) : over(() => divisor);
 
 /** Rows of primitives that are constant, or step from constant to constant. */
 const flat = (y: Tensor): LinearMaps => y.sources.map(() => null);
@@ -194,7 +196,7 @@ export const derivative: { readonly [P in Primitive]: Rule<P> } = {
   },
   div: (y) => {
     const b = two(y)[1];
-    return [over(() => b), times(() => neg(div(y, b)))];
+    return [overOperand(b), times(() => neg(div(y, b)))];
   },
   // Equal operands get half each. Selected, not multiplied: an infinite cotangent must not meet a zero.
   max: (y) => {
