@@ -68,13 +68,27 @@ function storeRank(kernel: ContractKernel): number {
   return inner.filter((stride) => stride === 1).length / Math.max(1, inner.length);
 }
 
-/** The kernel with rows and columns exchanged if that suits its stores better. A single column becomes a single row. */
-function oriented(kernel: ContractKernel): ContractKernel {
+/** Multiply-adds in the time that it takes to store one element that has no neighbors, rather than one of a vector. */
+const scatteredStore = 60;
+
+/** The time of tiles and stores, in multiply-adds. */
+function timeOf(kernel: ContractKernel, tile: Tile): number {
+  const width = (tile.vectors * 16) / bytesOf(kernel.dtype);
+  const [batch, m, n, k] = [sizeOf(kernel.batch), sizeOf(kernel.m), sizeOf(kernel.n), sizeOf(kernel.k)];
+  const stored = m * n * Math.max(1, kernel.stores.length) * (2 - storeRank(kernel)) * scatteredStore;
+  return batch * (roundUp(m, tile.rows) * roundUp(n, width) * k + stored);
+}
+
+/**
+ * The kernel with rows and columns exchanged if that suits its stores, or its tiles, better: 32×144 leaves a sixth of the
+ * last 6 rows of tiles empty, 144×32 nothing. A single column becomes a single row.
+ */
+function oriented(kernel: ContractKernel, tile: Tile): ContractKernel {
   const groups = groupsOf(kernel);
   const exchanged = regroup(kernel, { ...groups, m: groups.n, n: groups.m }, true);
   const [m, n] = [sizeOf(kernel.m), sizeOf(kernel.n)];
   if (m === 1 || n === 1) return n === 1 && m > 1 ? exchanged : kernel;
-  return storeRank(exchanged) > storeRank(kernel) ? exchanged : kernel;
+  return timeOf(exchanged, tile) < timeOf(kernel, tile) ? exchanged : kernel;
 }
 
 /**
@@ -100,7 +114,7 @@ function part(total: number, limit: number, multiple: number): number {
 }
 
 export function planContract(original: ContractKernel, tile: Tile): ContractPlan {
-  const kernel = withoutSharedBatches(oriented(original));
+  const kernel = withoutSharedBatches(oriented(original, tile));
   const [batch, m, n, k] = [sizeOf(kernel.batch), sizeOf(kernel.m), sizeOf(kernel.n), sizeOf(kernel.k)];
   const bytes = bytesOf(kernel.dtype);
   const width = (tile.vectors * 16) / bytes;

@@ -20,9 +20,9 @@ import type { FunctionBuilder, ModuleBuilder, Procedure } from "./module.ts";
 import { matrixVector } from "./matvec.ts";
 import { operandPacker } from "./operand.ts";
 import type { Packer } from "./pack.ts";
-import { arithmeticOf, runningEngine, sweepFunction, tileOf } from "./tile.ts";
+import { arithmeticOf, runningEngine, fittedTile, sweepFunction, tileOf } from "./tile.ts";
 import type { Arithmetic, Tile } from "./tile.ts";
-import { offsetAt } from "./views.ts";
+import { offsetAt, sizeOf } from "./views.ts";
 
 type I32 = Expression<"i32">;
 
@@ -52,7 +52,7 @@ export function generateContract(
 ): GeneratedKernel {
   const engine = runningEngine(options);
   const arithmetic = arithmeticOf(kernel.dtype, engine);
-  const tile = tileOf(kernel.dtype, engine);
+  const tile = fittedTile(tileOf(kernel.dtype, engine), sizeOf(kernel.k));
   const plan = planContract(kernel, tile);
   if (plan.batch * plan.m * plan.n === 0) {
     module.function(signature, () => {});

@@ -33,6 +33,19 @@ function copyLine(f: FunctionBuilder, to: I32, from: I32, total: number): void {
   if (at < total) f.do(i32.store(to, i32.load(from, at), at));
 }
 
+/** Copies a line of words, zero where the masks are. */
+function copyMasked(f: FunctionBuilder, to: I32, from: I32, masks: readonly Expression<"v128">[], width: number): void {
+  const start = f.let(from);
+  masks.forEach((mask, q) => {
+    const rest = width - 4 * q;
+    const part = v128.and(v128.load(start, 16 * q), mask);
+    if (rest >= 4) return f.do(v128.store(to, part, 16 * q));
+    const held = f.let(part);
+    if (rest >= 2) f.do(v128.store64_lane(to, held, 0, 16 * q));
+    if (rest % 2 === 1) f.do(v128.store32_lane(to, held, rest - 1, 16 * q + 4 * (rest - 1)));
+  });
+}
+
 const copyElement = (bytes: 4 | 8, to: I32, from: I32, offset = 0): Expression<"void"> =>
   bytes === 4 ? i32.store(to, i32.load(from), offset) : i64.store(to, i64.load(from), offset);
 
@@ -216,12 +229,26 @@ const gatherShape = {
   safe: "i32",
 } as const;
 
-/** Packs by tables; where a condition fails nothing is read from the view (but `safe` is) and the element is its fill. */
-function byTables(module: ModuleBuilder, panel: Panel, view: OperandView, lengths: Tables): Procedure {
+/** Neighbors in memory that the innermost axis holds. */
+const runOf = ({ sizes, strides }: Linear): number => (strides.at(-1) === 1 ? sizes.at(-1)! : 1);
+
+/**
+ * Packs by tables; where a condition fails nothing is used of the view (though up to 28 bytes beside a valid element may
+ * be read, or `safe`) and the element is its fill. Four bytes at a time lie along x or along k, whichever has neighbors.
+ */
+function byTables(
+  module: ModuleBuilder,
+  panel: Panel,
+  view: OperandView,
+  lengths: Tables,
+  along: "x" | "k",
+): Procedure {
   const { width, bytes } = panel;
   const quads = Math.ceil(width / 4);
   const all = 2 ** width - 1;
   const fill = fillBits(view);
+  // Vectors are masked to zero, so that is what the fill has to be.
+  const maskable = bytes === 4 && (view.conditions.length === 0 || Object.is(view.fill, 0));
   return module.function({ name: `pack ${width}x${bytes} by tables`, parameters: gatherShape }, (f, p) => {
     const { to, from, count, depth, padded, xTable, kTable, safe } = p;
     const [x, k, entry, valid, contiguous, shift] = [
@@ -234,6 +261,10 @@ function byTables(module: ModuleBuilder, panel: Panel, view: OperandView, length
     ];
     const pointers = f.locals("i32", width);
     const checks = view.conditions.map(() => f.locals("v128", quads));
+    const masks = f.locals("v128", quads);
+    const [last, vectorEnd] = [f.local("i32"), f.local("i32")];
+    const [rows, spare] = along === "k" ? [f.locals("v128", width), f.locals("v128", 4)] : [[], []];
+    const steps = view.conditions.map(() => f.local("v128"));
     const scattered = (w: number): void => {
       const at = i32.add(pointers[w]!, shift);
       if (view.conditions.length === 0) return f.do(copyElement(bytes, to, at, w * bytes));
@@ -244,6 +275,30 @@ function byTables(module: ModuleBuilder, panel: Panel, view: OperandView, length
           ? i32.store(to, select(ok, i32.load(address), fill.word), w * bytes)
           : i64.store(to, select(ok, i64.load(address), fill.long), w * bytes),
       );
+    };
+    /** Packs the line of `entry`, and moves \`to\` on. */
+    const line = (): void => {
+      f.set(shift, i32.load(entry));
+      const copy = (): void => copyLine(f, to, i32.add(pointers[0]!, shift), width * bytes);
+      const gather = (): void => range(width).forEach(scattered);
+      if (checks.length === 0) {
+        f.if(contiguous, copy, gather);
+      } else {
+        masks.forEach((mask, q) => {
+          const fits = checks.map((vectors, c) =>
+            i32x4.lt_u(
+              i32x4.add(vectors[q]!, v128.load32_splat(entry, 4 * lengths.k * (c + 1))),
+              f.constant(i32x4.const(view.conditions[c]!.below)),
+            ),
+          );
+          f.set(mask, fits.reduce((both, one) => v128.and(both, one)));
+        });
+        const bits = masks.map((mask, q) => i32.shl(i32x4.bitmask(mask), i32.const(4 * q)));
+        f.set(valid, i32.and(bits.reduce((both, one) => i32.or(both, one)), i32.const(all)));
+        if (maskable) f.if(contiguous, () => copyMasked(f, to, select(valid, i32.add(pointers[0]!, shift), safe), masks, width), gather);
+        else f.if(i32.and(contiguous, i32.eq(valid, i32.const(all))), copy, gather);
+      }
+      f.increase(to, width * bytes);
     };
     f.count(x, count, width, () => {
       pointers.forEach((pointer, w) => f.set(pointer, i32.add(from, i32.load(xTable, 4 * w))));
@@ -259,37 +314,39 @@ function byTables(module: ModuleBuilder, panel: Panel, view: OperandView, length
       );
       f.set(entry, kTable);
       f.set(k, i32.const(0));
-      f.count(k, depth, 1, () => {
-        f.set(shift, i32.load(entry));
-        let whole: I32 = contiguous;
-        if (checks.length > 0) {
-          const bits = range(quads).map((q) => {
-            const masks = checks.map((vectors, c) =>
-              i32x4.lt_u(
-                i32x4.add(vectors[q]!, v128.load32_splat(entry, 4 * lengths.k * (c + 1))),
-                f.constant(i32x4.const(view.conditions[c]!.below)),
-              ),
-            );
-            const mask = i32x4.bitmask(masks.reduce((both, one) => v128.and(both, one)));
-            return q === 0 ? mask : i32.shl(mask, i32.const(4 * q));
-          });
-          f.set(
-            valid,
-            i32.and(
-              bits.reduce((both, one) => i32.or(both, one)),
-              i32.const(all),
-            ),
+      if (along === "k" && maskable) {
+        f.set(vectorEnd, i32.and(depth, i32.const(-4)));
+        f.count(k, vectorEnd, 4, () => {
+          f.set(shift, i32.load(entry));
+          f.if(
+            i32.eq(i32.sub(i32.load(entry, 12), shift), i32.const(12)),
+            () => {
+              steps.forEach((step, c) => f.set(step, v128.load(entry, 4 * lengths.k * (c + 1))));
+              rows.forEach((row, w) => {
+                const at = i32.add(pointers[w]!, shift);
+                if (checks.length === 0) return f.set(row, v128.load(at));
+                const fits = steps.map((step, c) =>
+                  i32x4.lt_u(
+                    i32x4.add(v128.load32_splat(xTable, 4 * (lengths.x * (c + 1) + w)), step),
+                    f.constant(i32x4.const(view.conditions[c]!.below)),
+                  ),
+                );
+                f.set(row, fits.reduce((both, one) => v128.and(both, one)));
+                f.set(row, v128.and(v128.load(select(v128.any_true(row), at, safe)), row));
+              });
+              storeTransposed(f, to, rows, spare, panel);
+              f.increase(to, 4 * width * bytes);
+              f.increase(entry, 16);
+            },
+            () => {
+              f.set(last, i32.add(entry, i32.const(16)));
+              f.count(entry, last, 4, line);
+            },
           );
-          whole = i32.and(contiguous, i32.eq(valid, i32.const(all)));
-        }
-        f.if(
-          whole,
-          () => copyLine(f, to, i32.add(pointers[0]!, shift), width * bytes),
-          () => range(width).forEach(scattered),
-        );
-        f.increase(to, width * bytes);
-        f.increase(entry, 4);
-      });
+        });
+      }
+      f.set(last, i32.add(kTable, i32.shl(depth, i32.const(2))));
+      f.count(entry, last, 4, line);
       padDepth(f, to, depth, padded, panel);
       f.increase(xTable, 4 * width);
     });
@@ -341,6 +398,7 @@ export function viewPacker(module: ModuleBuilder, view: OperandView, width: numb
   const [xStride, kStride] = [uniformStride(view.at.x), uniformStride(view.at.k)];
   const plain = view.conditions.length === 0 && xStride !== undefined && kStride !== undefined;
   const way = plain && xStride === 1 ? "along x" : plain && kStride === 1 ? "along k" : "by tables";
+  const along = runOf(view.at.k) > runOf(view.at.x) ? "k" : "x";
   // Tables are read in whole vectors and by whole panels.
   const lengths = { x: (Math.ceil(most.x / width) + 1) * width + 4, k: most.k };
   const columns = 1 + view.conditions.length;
@@ -383,7 +441,7 @@ export function viewPacker(module: ModuleBuilder, view: OperandView, width: numb
       p.depth,
       p.depth,
     );
-    f.do(call(byTables(module, panel, view, lengths), p.to, base, p.count, p.depth, p.padded, p.scratch, kTable, safe));
+    f.do(call(byTables(module, panel, view, lengths, along), p.to, base, p.count, p.depth, p.padded, p.scratch, kTable, safe));
   });
   return { scratchBytes, pack };
 }

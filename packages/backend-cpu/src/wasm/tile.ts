@@ -117,6 +117,19 @@ export function tileOf(dtype: DType, engine: Engine): Tile {
   return engine.hoistsLoads ? { rows: 3, vectors: 3, unroll: 1 } : { rows: 6, vectors: 2, unroll: 8 };
 }
 
+/** Depths below this are not padded by more than they need to be. */
+const longDepth = 128;
+
+/** The tile with the turn of its loop fitted to a short depth: 9 steps are one turn of 9, not two of 8. */
+export function fittedTile(tile: Tile, depth: number): Tile {
+  if (tile.unroll === 1 || depth >= longDepth) return tile;
+  const turns = Array.from({ length: 9 }, (_, i) => i + Math.min(4, Math.max(1, depth)));
+  const padded = (unroll: number): number => Math.ceil(depth / unroll) * unroll;
+  const better = (a: number, b: number): number =>
+    padded(a) - padded(b) || Math.abs(a - tile.unroll) - Math.abs(b - tile.unroll);
+  return { ...tile, unroll: turns.toSorted(better)[0]! };
+}
+
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /** `tile(depth, left, right, result, rowBytes, accumulate)`: one register tile, stored to or added to `result`. */
