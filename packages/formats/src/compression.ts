@@ -41,6 +41,14 @@ export const deflateRaw = (op: string, bytes: Uint8Array): Promise<Uint8Array<Ar
 export const inflateRaw = (op: string, bytes: Uint8Array, limit: number): Promise<Uint8Array<ArrayBuffer>> =>
   pipe(op, bytes, new DecompressionStream("deflate-raw"), limit);
 
+/** Compresses to a zlib stream, as PNG holds. */
+export const deflate = (op: string, bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> =>
+  pipe(op, bytes, new CompressionStream("deflate"));
+
+/** Decompresses a zlib stream; gives up as soon as more than `limit` bytes came out. */
+export const inflate = (op: string, bytes: Uint8Array, limit: number): Promise<Uint8Array<ArrayBuffer>> =>
+  pipe(op, bytes, new DecompressionStream("deflate"), limit);
+
 async function pipe(
   op: string,
   source: Uint8Array,

@@ -4,6 +4,7 @@
  * of zip is intended (no encryption, no multiple disks). Source: PKWARE APPNOTE 6.3.
  */
 import { type Bytes, type ShapedArray, bytesOf } from "./array.ts";
+import { crc32, join } from "./bytes.ts";
 import { deflateRaw, inflateRaw } from "./compression.ts";
 import { FormatError } from "./errors.ts";
 import { type NpyArray, readNpy, writeNpy } from "./npy.ts";
@@ -177,28 +178,4 @@ function record(layout: string, values: readonly number[], name: Uint8Array = ne
   });
   packed.set(name, at);
   return packed;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
-
-let table: Uint32Array | undefined;
-
-/** CRC-32 of ISO 3309 (reflected polynomial 0xEDB88320). */
-export function crc32(bytes: Uint8Array): number {
-  table ??= Uint32Array.from({ length: 256 }, (_, byte) => {
-    let rest = byte;
-    for (let bit = 0; bit < 8; bit++) rest = rest & 1 ? (rest >>> 1) ^ 0xedb88320 : rest >>> 1;
-    return rest;
-  });
-  let crc = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) crc = table[(crc ^ bytes[i]!) & 255]! ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
 }

@@ -14,7 +14,7 @@ import {
   writeNpz,
   writeSafetensors,
 } from "../src/index.ts";
-import { crc32 } from "../src/npz.ts";
+import { crc32 } from "../src/bytes.ts";
 import { decodeSmallFloats, encodeSmallFloats } from "../src/small-float.ts";
 
 const half = { exponent: 5, mantissa: 10, infinities: true };
