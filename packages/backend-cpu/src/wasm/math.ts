@@ -86,6 +86,9 @@ export class Lanes {
     this.#integer = bits === 32 ? i32x4 : i64x2;
   }
 
+  get bits(): 32 | 64 {
+    return this.#width.bits;
+  }
   constant(value: number): Vector {
     return this.hold(this.float.const(value));
   }

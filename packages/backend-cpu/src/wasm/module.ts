@@ -67,6 +67,7 @@ const end = 0x0b;
 
 /** Writes the body of one function, statement by statement. */
 export class FunctionBuilder {
+  readonly module: ModuleBuilder;
   readonly name: string;
   readonly #parameters: readonly ValueType[];
   readonly #result: ResultType;
@@ -76,7 +77,8 @@ export class FunctionBuilder {
   readonly #constants = new Map<string, Local>();
   readonly #open: Label[] = [];
 
-  constructor(name: string, parameters: readonly ValueType[], result: ResultType) {
+  constructor(module: ModuleBuilder, name: string, parameters: readonly ValueType[], result: ResultType) {
+    this.module = module;
     this.name = name;
     this.#parameters = parameters;
     this.#result = result;
@@ -264,6 +266,7 @@ export class ModuleBuilder {
   readonly #bodies: (Uint8Array | undefined)[] = [];
   readonly #exports = new ByteWriter();
   #exportCount = 0;
+  readonly #shared = new Map<string, FunctionReference>();
 
   importMemory(module: string, name: string, { initial, maximum, shared }: MemoryLimits): void {
     this.#import(module, name, 0x02);
@@ -304,12 +307,19 @@ export class ModuleBuilder {
     const result = signature.result ?? ("void" as R);
     const reference = this.#reference(signature.name, types, result, this.#type(types, result));
     const slot = this.#bodies.push(undefined) - 1;
-    const f = new FunctionBuilder(signature.name, types, result);
+    const f = new FunctionBuilder(this, signature.name, types, result);
     const names = Object.keys(signature.parameters);
     const locals = Object.fromEntries(names.map((name, i) => [name, new Local(types[i]!, i, f)]));
     this.#bodies[slot] = f.finish(body(f, locals as ParameterLocals<P>, reference) ?? undefined);
     if (signature.export) this.export(signature.name, reference);
     return reference;
+  }
+
+  /** The function that `make` defines when `name` is asked for the first time. */
+  shared<R extends ResultType>(name: string, make: () => FunctionReference<R>): FunctionReference<R> {
+    const known = this.#shared.get(name) ?? make();
+    this.#shared.set(name, known);
+    return known as FunctionReference<R>;
   }
 
   export(name: string, target: FunctionReference): void {

@@ -47,7 +47,16 @@ const arctanSeries = (x: bigint): bigint => {
   for (let term = x, k = 1n; term !== 0n; k += 2n, term = -mul(term, square)) sum += term / k;
   return sum;
 };
-const pi = 16n * arctanSeries(one / 5n) - 4n * arctanSeries(one / 239n);
+/** arctan(1/n) with `bits` behind the point. */
+function arctanOfInverse(n: bigint, bits: bigint): bigint {
+  let sum = 0n;
+  for (let term = (1n << bits) / n, k = 1n; term !== 0n; k += 2n, term = -term / (n * n)) sum += term / k;
+  return sum;
+}
+/** Bits behind the point that leave P of them right in the remainder of the largest float64. */
+const wideBits = BigInt(P + 1100);
+const widePi = 16n * arctanOfInverse(5n, wideBits) - 4n * arctanOfInverse(239n, wideBits);
+const pi = widePi >> (wideBits - BigInt(P));
 
 /** e^x of a fixed-point x, as mantissa·2^exponent. */
 function expFixed(x: bigint): Exact {
@@ -74,11 +83,13 @@ const scaled = (value: bigint): Exact => ({ mantissa: value, exponent: -P });
 const tiny = (x: number): boolean => Math.abs(x) < 2 ** -90;
 const oddSeries = (f: (x: bigint) => bigint) => (x: number): Exact => (tiny(x) ? exactly(x) : scaled(f(fixed(exactly(x)))));
 
-function sinFixed(x: bigint, turn: number): bigint {
-  const half = pi / 2n;
-  let n = (2n * x + half) / pi;
+function sinFixed({ mantissa, exponent }: Exact, turn: number): bigint {
+  const shift = BigInt(exponent) + wideBits;
+  const x = shift >= 0n ? mantissa << shift : mantissa >> -shift;
+  const half = widePi / 2n;
+  let n = (2n * x + half) / widePi;
   if (2n * x + half < 0n) n--;
-  const r = x - n * half;
+  const r = (x - n * half) >> (wideBits - BigInt(P));
   const quadrant = Number((((n + BigInt(turn)) % 4n) + 4n) % 4n);
   const square = mul(r, r);
   let term = quadrant % 2 === 0 ? r : one;
@@ -134,8 +145,8 @@ export const exact = {
   },
   log: (x: number): Exact => scaled(logFixed(exactly(x))),
   log1p: (x: number): Exact => (tiny(x) ? exactly(x) : scaled(logFixed(scaled(fixed(exactly(x)) + one)))),
-  sin: oddSeries((x) => sinFixed(x, 0)),
-  cos: (x: number): Exact => scaled(sinFixed(fixed(exactly(x)), 1)),
+  sin: (x: number): Exact => (tiny(x) ? exactly(x) : scaled(sinFixed(exactly(x), 0))),
+  cos: (x: number): Exact => scaled(sinFixed(exactly(x), 1)),
   tanh: oddSeries((x) => {
     if (abs(x) > 60n * one) return x > 0n ? one : -one;
     const { mantissa, exponent } = expFixed(2n * x);

@@ -50,14 +50,17 @@ function evaluate(name: Name, bits: 32 | 64, xs: readonly number[], ys: readonly
   return Array.from(new array(memory.buffer, addresses.result, xs.length));
 }
 
-/** Where each function is interesting: [low, high] intervals sampled evenly, "wide" sampled in the exponent. */
-const domains: Record<Name, readonly (readonly [number, number] | "wide" | "positive")[]> = {
+/**
+ * Where each function is interesting: [low, high] intervals sampled evenly, "wide" sampled in the exponent, "turns" next
+ * to multiples of π/2.
+ */
+const domains: Record<Name, readonly (readonly [number, number] | "wide" | "positive" | "turns")[]> = {
   exp: [[-104, 89], [-1, 1], [-746, 710], "wide"],
   expm1: [[-1, 1], [-104, 89], [-40, 710], "wide"],
   log: [[0.5, 2], [0, 100], "positive"],
   log1p: [[-0.999, 1], [0, 100], "positive", [-1, -0.99]],
-  sin: [[-10, 10], [-1e5, 1e5], [-0.8, 0.8]],
-  cos: [[-10, 10], [-1e5, 1e5], [-0.8, 0.8]],
+  sin: [[-10, 10], [-2e6, 2e6], [-0.8, 0.8], "wide", "turns"],
+  cos: [[-10, 10], [-2e6, 2e6], [-0.8, 0.8], "wide", "turns"],
   tanh: [[-2, 2], [-25, 25], "wide"],
   atan: [[-3, 3], [-100, 100], "wide"],
   erf: [[-1, 1], [-6, 6], "wide"],
@@ -71,6 +74,7 @@ function sample(name: Name, bits: 32 | 64, count: number): number[] {
   return Array.from({ length: count }, (_, i) => {
     const domain = domains[name][i % domains[name].length]!;
     if (typeof domain === "object") return round(domain[0] + (domain[1] - domain[0]) * next());
+    if (domain === "turns") return round(Math.floor(2 ** (21 * next())) * (Math.PI / 2));
     const size = (1 + next()) * 2 ** Math.floor(-limit - 20 + next() * 2 * limit);
     return round(domain === "wide" && next() < 0.5 ? -size : size);
   });
@@ -128,6 +132,23 @@ describe("largest error in ulp", () => {
         });
       }
     }
+  }
+});
+
+describe("angles nearest to a multiple of π/2", () => {
+  // Of all numbers of the format beyond 2^20 (Muller, "Elementary functions", 3rd ed., section 11.3, for float64).
+  const rows = [[32, 16367173 * 2 ** 72], [64, 6381956970095103 * 2 ** 797]] as const;
+  for (const fma of hasFma ? [false, true] : [false]) {
+    test.each(rows)(`float%i %d${fma ? " with relaxed multiply-add" : ""}`, (bits, x) => {
+      for (const name of ["sin", "cos"] as const) {
+        // Beside small lanes, a NaN and an infinity, which stay what they are.
+        const others = [0.5, NaN, Infinity, 3];
+        const got = evaluate(name, bits, [x, -x, ...others], others, fma);
+        expect(ulps(got[0]!, exact[name](x, 0), bits)).toBeLessThanOrEqual(2);
+        expect(got[1]).toBe(name === "sin" ? -got[0]! : got[0]);
+        expect(got.slice(2, 6)).toEqual(evaluate(name, bits, others, others, fma).slice(0, 4));
+      }
+    });
   }
 });
 
