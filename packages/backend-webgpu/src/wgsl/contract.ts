@@ -1,0 +1,153 @@
+/**
+ * Products. A workgroup makes a tile of the result: both operands are staged in workgroup memory, a few steps of the
+ * sum at a time, and each invocation keeps a small block of sums in registers. Operands are expressions, so windows,
+ * padding and whatever else lowering fused into them happen while they are staged.
+ *
+ * Few results with long sums, vectors among them, have too few tiles to fill a GPU: they are rows, whose lanes share
+ * the sum.
+ */
+import type { ContractKernel, LoopKernel, Scalar } from "@dormouse/tensor/graph";
+import { sizeOf } from "@dormouse/tensor/graph";
+import { generateLoop, storePass } from "./loop.ts";
+import { emitScalars } from "./scalar.ts";
+import { type GeneratedKernel, type Layout, LANES, Shader, indented, typeOf, unravel } from "./shader.ts";
+
+/** Invocations along each side of a tile. */
+const SIDE = 16;
+/** Steps of the sum that are staged together. */
+const DEPTH = 16;
+/** Fewer results than this with sums at least this long are rows. */
+const ROWS = { results: 4096, length: 256 } as const;
+/** Tiles that keep a GPU busy; blocks shrink to reach it. */
+const ENOUGH_TILES = 64;
+
+/** Makes the shader of a product. */
+export function generateContract(kernel: ContractKernel, layout: Layout): GeneratedKernel {
+  const [batch, m, n, k] = [kernel.batch, kernel.m, kernel.n, kernel.k].map(sizeOf) as [number, number, number, number];
+  const results = batch * m * n;
+  if (results === 0) return { dispatches: [], clears: [], scratchBytes: 0 };
+  const fewResults = results <= ROWS.results && k >= ROWS.length;
+  const isWord = kernel.dtype !== "bool" && kernel.dtype !== "uint8";
+  if (!isWord || Math.min(m, n, k) <= 1 || fewResults) return generateLoop(asRows(kernel), layout);
+  return tiled(kernel, layout, { batch, m, n, k });
+}
+
+/** The same product as a reduction of each row. */
+function asRows({ args, batch, m, n, k, dtype, lhs, rhs, stores }: ContractKernel): LoopKernel {
+  const body: Scalar = { op: "mul", dtype, sources: [lhs, rhs] };
+  return {
+    kind: "loop",
+    args,
+    outer: [...batch, ...m, ...n],
+    inner: k,
+    stages: [
+      { kind: "reduce", combine: "sum", dtype, body },
+      ...stores.map((store) => ({ kind: "store", level: "outer", ...store }) as const),
+    ],
+  };
+}
+
+interface Sizes {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** Results of an invocation along m and along n. */
+export function chooseBlock({ batch, m, n }: Sizes): readonly [number, number] {
+  const fitting = (length: number): number => (length > 2 * SIDE ? 4 : length > SIDE ? 2 : 1);
+  let block: [number, number] = [fitting(m), fitting(n)];
+  const tiles = (): number => batch * Math.ceil(m / (SIDE * block[0])) * Math.ceil(n / (SIDE * block[1]));
+  while (tiles() < ENOUGH_TILES && Math.max(...block) > 1) {
+    block = block[0] >= block[1] ? [block[0] / 2, block[1]] : [block[0], block[1] / 2];
+  }
+  return block;
+}
+
+function tiled(kernel: ContractKernel, layout: Layout, sizes: Sizes): GeneratedKernel {
+  const { dtype, batch, m, n, k, stores } = kernel;
+  const shader = new Shader(kernel.args, layout);
+  const type = typeOf[dtype];
+  const strideAlong = (strides: readonly number[], before: readonly (readonly number[])[], lengths: readonly number[]): number => {
+    const axis = before.reduce((sum, each) => sum + each.length, 0) + lengths.findLastIndex((length) => length > 1);
+    return Math.abs(strides[axis] ?? 0);
+  };
+  /** Neighboring invocations write neighboring results: along n, or along m where those are contiguous. */
+  const store = stores[0]!.at.strides;
+  const isTransposed = strideAlong(store, [batch], m) === 1 && strideAlong(store, [batch, m], n) !== 1;
+  const [blockM, blockN] = chooseBlock(sizes);
+  const [tileM, tileN] = [SIDE * blockM, SIDE * blockN];
+  const [tilesM, tilesN] = [Math.ceil(sizes.m / tileM), Math.ceil(sizes.n / tileN)];
+
+  const operand = (name: string, body: Scalar, side: "m" | "n"): void => {
+    const of = { z: unravel("batch", batch, "z"), m: unravel("at", m, "m"), n: unravel("at", n, "n"), k: unravel("step", k, "k") };
+    const nothing = (lengths: readonly number[]): null[] => lengths.map(() => null);
+    const index = [...of.z.names, ...(side === "m" ? of.m.names : nothing(m)), ...(side === "n" ? of.n.names : nothing(n)), ...of.k.names];
+    const { lines, values } = emitScalars([body], { shader, index, results: new Map() });
+    shader.declare([
+      `fn ${name}(batch: u32, at: u32, step: u32) -> ${type} {`,
+      ...indented([...of.z.lines, ...of[side].lines, ...of.k.lines, ...lines, `return ${values[0]!};`]),
+      "}",
+    ].join("\n"));
+  };
+  operand("lhs", kernel.lhs, "m");
+  operand("rhs", kernel.rhs, "n");
+  const of = { z: unravel("batch", batch, "z"), m: unravel("m", m, "m"), n: unravel("n", n, "n") };
+  const index = [...of.z.names, ...of.m.names, ...of.n.names, ...k.map(() => null)];
+  shader.declare([
+    `fn put(batch: u32, m: u32, n: u32, product: ${type}) {`,
+    `  if (m >= ${sizes.m}u || n >= ${sizes.n}u) { return; }`,
+    ...indented([...of.z.lines, ...of.m.lines, ...of.n.lines, ...storePass(shader, stores, index, new Map([[0, "product"]]))]),
+    "}",
+  ].join("\n"));
+  // One column more than the tile, so that lanes that write along the sum meet different banks.
+  shader.declare(`var<workgroup> tile_lhs: array<${type}, ${DEPTH * (tileM + 1)}>;`);
+  shader.declare(`var<workgroup> tile_rhs: array<${type}, ${DEPTH * (tileN + 1)}>;`);
+
+  const stage = (name: "lhs" | "rhs", body: Scalar, tile: number, origin: string, length: number): string[] => {
+    const isAlongSum = body.op !== "load" || strideAlong(body.at.strides, [batch, m, n], k) === 1;
+    const [at, step] = isAlongSum ? [`e / ${DEPTH}u`, `e % ${DEPTH}u`] : [`e % ${tile}u`, `e / ${tile}u`];
+    return [
+      `for (var e = lane; e < ${tile * DEPTH}u; e += ${LANES}u) {`,
+      `  let at = ${at};`,
+      `  let step = ${step};`,
+      `  var value = ${type}(0);`,
+      `  if (${origin} + at < ${length}u && start + step < ${sizes.k}u) { value = ${name}(batch, ${origin} + at, start + step); }`,
+      `  tile_${name}[step * ${tile + 1}u + at] = value;`,
+      "}",
+    ];
+  };
+  const rows = [...Array(blockM).keys()];
+  const columns = [...Array(blockN).keys()];
+  // Along the side of neighboring invocations the results of one are 16 apart, along the other they are neighbors.
+  const [x, y] = ["(lane % 16u)", "(lane / 16u)"];
+  const placeM = (i: number): string => (isTransposed ? `${x} + ${SIDE * i}u` : `${y} * ${blockM}u + ${i}u`);
+  const placeN = (j: number): string => (isTransposed ? `${y} * ${blockN}u + ${j}u` : `${x} + ${SIDE * j}u`);
+  const body = [
+    `let batch = group / ${tilesM * tilesN}u;`,
+    `let m_start = (group / ${tilesN}u) % ${tilesM}u * ${tileM}u;`,
+    `let n_start = group % ${tilesN}u * ${tileN}u;`,
+    ...rows.flatMap((i) => columns.map((j) => `var sum_${i}_${j} = ${type}(0);`)),
+    `for (var start = 0u; start < ${sizes.k}u; start += ${DEPTH}u) {`,
+    ...indented([
+      ...stage("lhs", kernel.lhs, tileM, "m_start", sizes.m),
+      ...stage("rhs", kernel.rhs, tileN, "n_start", sizes.n),
+      "workgroupBarrier();",
+      `for (var step = 0u; step < ${DEPTH}u; step++) {`,
+      ...rows.map((i) => `  let l${i} = tile_lhs[step * ${tileM + 1}u + ${placeM(i)}];`),
+      ...columns.map((j) => `  let r${j} = tile_rhs[step * ${tileN + 1}u + ${placeN(j)}];`),
+      ...rows.flatMap((i) =>
+        columns.map((j) => {
+          const sum = `sum_${i}_${j}`;
+          return dtype === "float32" ? `  ${sum} = fma(l${i}, r${j}, ${sum});` : `  ${sum} += l${i} * r${j};`;
+        }),
+      ),
+      "}",
+      "workgroupBarrier();",
+    ]),
+    "}",
+    ...rows.flatMap((i) => columns.map((j) => `put(batch, m_start + ${placeM(i)}, n_start + ${placeN(j)}, sum_${i}_${j});`)),
+  ];
+  return { dispatches: [shader.finish(sizes.batch * tilesM * tilesN, body)], clears: [], scratchBytes: 0 };
+}

@@ -1,0 +1,163 @@
+/**
+ * Loop kernels: maps, reductions and rows. A workgroup takes some rows (outer indices) with some lanes each, from 256
+ * rows of one lane to one row of 256 lanes; the lanes of a row share its reductions. Refuses products and scatters.
+ *
+ * Nothing a row stores is read by another lane: lowering lets an output share memory with an input only where both are
+ * touched at the same index of the same pass.
+ */
+import type { LoopKernel, Scalar, Stage, StoreStage } from "@dormouse/tensor/graph";
+import { sizeOf } from "@dormouse/tensor/graph";
+import { combinerOf } from "./reduce.ts";
+import { emitScalars, scalarOrder } from "./scalar.ts";
+import { type GeneratedKernel, type Layout, LANES, Shader, affineText, indented, unravel } from "./shader.ts";
+
+/** How a workgroup is shared out. */
+export interface RowPlan {
+  /** Invocations of a row: a power of two. */
+  readonly lanes: number;
+  /** Rows of a workgroup. */
+  readonly rows: number;
+  /** Whether neighboring invocations are of one row; else they are of neighboring rows. */
+  readonly innerFirst: boolean;
+}
+
+/** Makes the shader of a loop kernel. */
+export function generateLoop(kernel: LoopKernel, layout: Layout): GeneratedKernel {
+  const rows = sizeOf(kernel.outer);
+  const length = sizeOf(kernel.inner);
+  if (rows === 0) return { dispatches: [], clears: [], scratchBytes: 0 };
+  const shader = new Shader(kernel.args, layout);
+  const plan = planRows(kernel, rows, length);
+  const groups = Math.ceil(rows / plan.rows);
+  const outer = unravel("row", kernel.outer, "i");
+  const body = [...place(plan), `let inside = row < ${rows}u;`];
+  if (plan.lanes === 1) body.push("if (!inside) { return; }");
+  body.push(...outer.lines, ...stagesOf(kernel, shader, plan, length, outer.names));
+  return { dispatches: [shader.finish(groups, body)], clears: [], scratchBytes: 0 };
+}
+
+/** Lines that find the row and the position of a lane in it. */
+function place({ lanes, rows, innerFirst }: RowPlan): string[] {
+  if (lanes === 1) return [`let row = group * ${LANES}u + lane;`];
+  if (rows === 1) return ["let row = group;", "let member = lane;"];
+  return innerFirst
+    ? [`let row = group * ${rows}u + lane / ${lanes}u;`, `let member = lane % ${lanes}u;`]
+    : [`let row = group * ${rows}u + lane % ${rows}u;`, `let member = lane / ${rows}u;`];
+}
+
+/** Rows below this many elements go to one invocation each. */
+const SHORT_ROW = 16;
+/** From this many rows on, one invocation each keeps a GPU busy. */
+const MANY_ROWS = 16384;
+
+/** Chooses the lanes of a row: neighbors read neighboring elements, and long rows have many lanes. */
+export function planRows(kernel: LoopKernel, rows: number, length: number): RowPlan {
+  const reduces = kernel.stages.some(({ kind }) => kind === "reduce");
+  const oneEach: RowPlan = { lanes: 1, rows: LANES, innerFirst: false };
+  if (kernel.inner.length === 0 || length < SHORT_ROW) return oneEach;
+  const innerFirst = movesFastestInside(kernel);
+  if (!innerFirst && rows >= MANY_ROWS) return oneEach;
+  let lanes = 1;
+  while (lanes < LANES && lanes * (reduces ? 4 : 1) < length) lanes *= 2;
+  // Neighboring rows are read together only if a workgroup has several.
+  if (!innerFirst) while (lanes > 1 && LANES / lanes < Math.min(rows, 32)) lanes /= 2;
+  return { lanes, rows: LANES / lanes, innerFirst };
+}
+
+/** Whether most loads are contiguous along the inner axes rather than along the outer ones. */
+function movesFastestInside({ outer, inner, stages }: LoopKernel): boolean {
+  const last = (from: number, lengths: readonly number[]): number => {
+    for (let axis = lengths.length - 1; axis >= 0; axis--) if (lengths[axis]! > 1) return from + axis;
+    return -1;
+  };
+  const innerAxis = last(outer.length, inner);
+  const outerAxis = last(0, outer);
+  let votes = 0;
+  for (const scalar of scalarOrder(stages.map(({ body }) => body))) {
+    if (scalar.op !== "load") continue;
+    votes += Number(Math.abs(scalar.at.strides[innerAxis] ?? 0) === 1) - Number(Math.abs(scalar.at.strides[outerAxis] ?? 0) === 1);
+  }
+  return votes >= 0;
+}
+
+function stagesOf(
+  kernel: LoopKernel,
+  shader: Shader,
+  plan: RowPlan,
+  length: number,
+  outer: readonly (string | null)[],
+): string[] {
+  const { stages, inner } = kernel;
+  const lines: string[] = [];
+  const results = new Map<number, string>();
+  /** A loop over the inner positions of a lane. */
+  const each = (body: (index: readonly (string | null)[]) => readonly string[]): void => {
+    if (length === 0) return;
+    const position = unravel("position", inner, "j");
+    const inside = body([...outer, ...position.names]);
+    // A row of one element is never shared.
+    if (length === 1) return void lines.push("{", ...indented(inside), "}");
+    const [start, step] = plan.lanes === 1 ? ["0u", 1] : ["member", plan.lanes];
+    const end = plan.lanes === 1 ? `${length}u` : `select(0u, ${length}u, inside)`;
+    lines.push(`for (var position = ${start}; position < ${end}; position += ${step}u) {`);
+    lines.push(...indented([...position.lines, ...inside]), "}");
+  };
+
+  stages.forEach((stage, number) => {
+    if (stage.kind === "reduce") {
+      const combiner = combinerOf(shader, stage, stage.body.dtype, number);
+      lines.push(...combiner.declare);
+      each((index) => {
+        const { lines: computed, values } = emitScalars([stage.body], { shader, index, results });
+        return [...computed, combiner.take(values[0]!, length === 1 ? "0" : "i32(position)")];
+      });
+      if (plan.lanes > 1) {
+        const [stride, first] = plan.innerFirst ? [1, "lane - member"] : [plan.rows, `lane % ${plan.rows}u`];
+        lines.push(...combiner.together(plan.lanes, stride, first, "member"));
+      }
+      const name = `result${number}`;
+      lines.push(`let ${name} = ${combiner.result};`);
+      results.set(number, name);
+      return;
+    }
+    if (startsPass(stages, number)) {
+      const pass = passAt(stages, number);
+      if (stage.level === "inner") return each((index) => storePass(shader, pass, index, results));
+      const index = [...outer, ...inner.map(() => null)];
+      const stores = storePass(shader, pass, index, results);
+      lines.push(...(plan.lanes === 1 ? ["{", ...indented(stores), "}"] : ["if (inside && member == 0u) {", ...indented(stores), "}"]));
+    }
+  });
+  return lines;
+}
+
+/** Neighbors of one level belong to the first of them. */
+function startsPass(stages: readonly Stage[], number: number): boolean {
+  const before = stages[number - 1];
+  return !(before?.kind === "store" && before.level === (stages[number] as StoreStage).level);
+}
+
+function passAt(stages: readonly Stage[], number: number): StoreStage[] {
+  const { level } = stages[number] as StoreStage;
+  const pass: StoreStage[] = [];
+  for (const stage of stages.slice(number)) {
+    if (stage.kind !== "store" || stage.level !== level) break;
+    pass.push(stage);
+  }
+  return pass;
+}
+
+/** Statements of stores that belong together: every body before the first store. */
+export function storePass(
+  shader: Shader,
+  stores: readonly { readonly arg: number; readonly at: { readonly offset: number; readonly strides: readonly number[] }; readonly body: Scalar }[],
+  index: readonly (string | null)[],
+  results: ReadonlyMap<number, string>,
+): string[] {
+  const { lines, values } = emitScalars(stores.map(({ body }) => body), { shader, index, results });
+  stores.forEach(({ arg, at }, i) => {
+    const statement = shader.store(arg, affineText(at, index), values[i]!);
+    if (statement) lines.push(statement);
+  });
+  return lines;
+}
