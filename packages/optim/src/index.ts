@@ -1,4 +1,7 @@
-/** `@dormouse/optim`: optimizers as short chains of transforms, and learning-rate schedules, and L-BFGS for full batches. */
+/**
+ * `@dormouse/optim`: optimizers as short chains of transforms, learning-rate schedules, averages of weights, and what solves
+ * whole problems: L-BFGS, Newton's method, closed forms.
+ */
 export { type ByPath, type Moment, type Optimizer, type Rule, type State, type Transform, chain, perParameter } from "./transform.ts";
 export {
   type DecayOptions, type GroupOption, type NormOptions, addDecayedWeights, clipByGlobalNorm, clipByValue, globalNorm, learningRateOf, negate,
@@ -7,7 +10,7 @@ export {
 export * from "./rules.ts";
 export * from "./optimizers.ts";
 export {
-  type CyclicalOptions, type DecayToOptions, type NoamOptions, type OneCycleOptions, type Rate, type Schedule,
+  type CyclicalOptions, type DecayToOptions, type ExponentialOptions, type NoamOptions, type OneCycleOptions, type Rate, type Schedule,
   type StepDecayOptions, type WarmupCosineOptions, constant, cosineDecay, cyclical, exponentialDecay, inverseTimeDecay, join,
   linearWarmup, multiStep, noam, oneCycle, polynomialDecay, stepDecay, warmRestarts, warmupCosine,
 } from "./schedules.ts";
@@ -21,4 +24,9 @@ export {
   type Along, type LogSearch, type LogSearchOptions, type PlaceAlong, type Point, type SearchOptions, type WolfeOptions, along,
   backtracking, logSearch, strongWolfe,
 } from "./line-search.ts";
+export { type StepSeen, type Stopping, type StoppingOptions, type StoppingState, stepNorm, stopWhen } from "./stopping.ts";
+export { type LinearFit, type LinearFitOptions, type RidgeOptions, leastSquares, ridge } from "./closed-form.ts";
+export { type LogisticFit, type LogisticOptions, logisticRegression } from "./logistic.ts";
+export { type NewtonOptions, type SecondOrder, newton } from "./newton.ts";
+export { type Shrinkage, type ShrinkageOptions, shrinkage } from "./shrinkage.ts";
 export { type MinimizeOptions, type Minimum, minimize } from "./minimize.ts";

@@ -161,7 +161,7 @@ export interface AsgdOptions extends Omit<OptimizerOptions, "learningRate"> {
 /**
  * The descent of averaged SGD (Polyak and Juditsky 1992, with the rates of Bottou 2010): `p ← p - ηₜ(g + λp)`,
  * `ηₜ = rate / (1 + λ·rate·t)^power`. Its answer is the mean of the weights from some step on, which `swa({ start })`
- * takes; PyTorch's `ASGD` is both, with `t0` as the start.
+ * takes; PyTorch's `ASGD` is both, with the start `t0 + 1`.
  */
 export function asgd({ learningRate = 0.01, shrink = 1e-4, power = 0.75, ...options }: AsgdOptions = {}): Optimizer {
   const { weightDecay = 0 } = options;

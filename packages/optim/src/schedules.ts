@@ -3,7 +3,9 @@
  * the same dtype. They are graphs, so a compiled step computes its own rate; everything that depends only on the
  * options is computed once, here. Steps count optimizer updates, not epochs. In float32 they are exact to 2²⁴.
  */
-import { type Tensor, ValueError, add, cos, div, floor, fullLike, greaterEqual, less, log, minimum, mul, pow, round, sub, where } from "@dormouse/tensor";
+import {
+  type Tensor, ValueError, add, cos, div, exp, floor, fullLike, greaterEqual, less, log, minimum, mul, pow, round, sub, where,
+} from "@dormouse/tensor";
 import { requireWhole, requireWithin } from "./options.ts";
 
 /** A rate for every step. */
@@ -47,11 +49,18 @@ export function multiStep(rate: number, milestones: readonly number[], { factor 
     );
 }
 
-/** `rate · factorˢᵗᵉᵖ`; `factor: Math.exp(-k)` is e^(-k·step). */
-export const exponentialDecay = (rate: number, { factor }: { readonly factor: number }): Schedule => {
-  requireWithin("exponentialDecay", "factor", factor, 0, Infinity);
+/** How fast an exponential falls: a factor of every step, or k of `e^(-k·step)`. */
+export type ExponentialOptions = { readonly factor: number } | { readonly decay: number };
+
+/** `rate · factorˢᵗᵉᵖ`, or `rate · e^(-decay·step)`. */
+export function exponentialDecay(rate: number, options: ExponentialOptions): Schedule {
+  if ("decay" in options) {
+    const decay = requireWithin("exponentialDecay", "decay", options.decay, 0, Infinity);
+    return (step) => mul(rate, exp(mul(step, -decay)));
+  }
+  const factor = requireWithin("exponentialDecay", "factor", options.factor, 0, Infinity);
   return (step) => mul(rate, pow(factor, step));
-};
+}
 
 /** `rate / (1 + decay · step)`. */
 export const inverseTimeDecay = (rate: number, { decay }: { readonly decay: number }): Schedule => {
