@@ -1,12 +1,9 @@
 /** Cross-entropy of yes-or-no predictions, from probabilities or from logits. */
 import { add, div, exp, less, log, log1p, maximum, mul, neg, sub, where } from "@dormouse/tensor";
 import type { Tensor } from "@dormouse/tensor/graph";
-import { type ReductionOption, reduced, requireAlike, requireBroadcast, weighted, withPartials } from "./reduction.ts";
+import { type ElementwiseOptions, finished, requireAlike, requireBroadcast, withPartials } from "./reduction.ts";
 
-export interface BinaryCrossEntropyOptions extends ReductionOption {
-  /** Weights of the elements; broadcasts to their shape. The mean divides by their number all the same. */
-  readonly weight?: Tensor;
-}
+export type BinaryCrossEntropyOptions = ElementwiseOptions;
 
 /**
  * −t · log p − (1 − t) · log(1 − p) for probabilities p and targets t in [0, 1], of one shape and dtype. Logarithms
@@ -16,7 +13,7 @@ export interface BinaryCrossEntropyOptions extends ReductionOption {
 export function binaryCrossEntropy(
   prediction: Tensor,
   target: Tensor,
-  { weight, reduction }: BinaryCrossEntropyOptions = {},
+  options: BinaryCrossEntropyOptions = {},
 ): Tensor {
   const op = "binaryCrossEntropy";
   requireAlike(op, prediction, target);
@@ -30,7 +27,7 @@ export function binaryCrossEntropy(
       ([p]) => sub(no(p!), yes(p!)),
     ],
   );
-  return reduced(op, weighted(op, losses, weight), reduction);
+  return finished(op, losses, options);
 }
 
 export interface BinaryCrossEntropyWithLogitsOptions extends BinaryCrossEntropyOptions {
@@ -50,7 +47,7 @@ export interface BinaryCrossEntropyWithLogitsOptions extends BinaryCrossEntropyO
 export function binaryCrossEntropyWithLogits(
   prediction: Tensor,
   target: Tensor,
-  { weight, posWeight, reduction }: BinaryCrossEntropyWithLogitsOptions = {},
+  { posWeight, ...options }: BinaryCrossEntropyWithLogitsOptions = {},
 ): Tensor {
   const op = "binaryCrossEntropyWithLogits";
   requireAlike(op, prediction, target);
@@ -63,5 +60,5 @@ export function binaryCrossEntropyWithLogits(
   const negative = sub(1, target);
   const wrong = where(isNegative, neg(mul(positive, prediction)), mul(negative, prediction));
   const losses = add(wrong, mul(add(positive, negative), tail));
-  return reduced(op, weighted(op, losses, weight), reduction);
+  return finished(op, losses, options);
 }

@@ -3,30 +3,48 @@ import { add, mul, neg, relu, softplus, square, sub, sum, where } from "@dormous
 import { type Tensor, primitive } from "@dormouse/tensor/graph";
 import { type ClassWeightOption, classWeights } from "./class-weights.ts";
 import { type LabelOptions, classAxis, labelsFor, picked } from "./labels.ts";
-import { type ReductionOption, positivePart, reduced, requireAlike, requireFloat, requireValue } from "./reduction.ts";
+import {
+  type ElementwiseOptions, type ReductionOption, finished, positivePart, reduced, requireAlike, requireFloat,
+  requireValue,
+} from "./reduction.ts";
+
+/**
+ * y · s for scores s and targets y of −1 or 1, of one shape and dtype: positive where the sign is right, and the
+ * larger the safer. What the other losses of this kind are functions of; it has no least value itself, and is to be
+ * made large, not small.
+ *
+ * @example
+ * ```ts
+ * margin(tensor([2, -1]), tensor([1, 1]), { reduction: "none" });           // [2, -1]
+ * ```
+ */
+export function margin(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
+  requireAlike("margin", prediction, target);
+  return finished("margin", mul(target, prediction), options);
+}
 
 /**
  * max(0, 1 − y · s) for scores s and targets y of −1 or 1, of one shape and dtype. At the margin the slope is −y, as
  * PyTorch's `clamp` has it. Cortes and Vapnik, 1995.
  */
-export function hinge(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
+export function hinge(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
   requireAlike("hinge", prediction, target);
-  return reduced("hinge", shortfall(prediction, target), reduction);
+  return finished("hinge", shortfall(prediction, target), options);
 }
 
 /** max(0, 1 − y · s)², as `hinge` with a smooth margin. */
-export function squaredHinge(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
+export function squaredHinge(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
   requireAlike("squaredHinge", prediction, target);
-  return reduced("squaredHinge", square(shortfall(prediction, target)), reduction);
+  return finished("squaredHinge", square(shortfall(prediction, target)), options);
 }
 
 /**
  * log(1 + e^(−y·s)) for scores s and targets y of −1 or 1: logistic loss, finite and with a slope for scores of any
  * size.
  */
-export function softMargin(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
+export function softMargin(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
   requireAlike("softMargin", prediction, target);
-  return reduced("softMargin", softplus(neg(mul(target, prediction))), reduction);
+  return finished("softMargin", softplus(neg(mul(target, prediction))), options);
 }
 
 const shortfall = (score: Tensor, target: Tensor): Tensor => positivePart(sub(1, mul(target, score)));

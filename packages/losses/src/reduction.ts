@@ -16,6 +16,12 @@ export interface ReductionOption {
   readonly reduction?: Reduction;
 }
 
+/** The options of losses with one number for each element. */
+export interface ElementwiseOptions extends ReductionOption {
+  /** Weights of the elements; broadcasts to their shape. The mean divides by their number all the same. */
+  readonly weight?: Tensor;
+}
+
 /** Applies a reduction. The mean of nothing is NaN, as in PyTorch. */
 export function reduced(op: string, losses: Tensor, reduction: Reduction = "mean"): Tensor {
   switch (reduction) {
@@ -78,8 +84,12 @@ export function requireAlike(
   });
 }
 
+/** Losses of elements, weighted and reduced. */
+export const finished = (op: string, losses: Tensor, { weight, reduction }: ElementwiseOptions): Tensor =>
+  reduced(op, weighted(op, losses, weight), reduction);
+
 /** losses · weight, where `weight` broadcasts to the shape of the losses. */
-export function weighted(op: string, losses: Tensor, weight: Tensor | undefined): Tensor {
+function weighted(op: string, losses: Tensor, weight: Tensor | undefined): Tensor {
   if (!weight) return losses;
   requireBroadcast(op, "weight", weight, losses);
   return mul(losses, weight);

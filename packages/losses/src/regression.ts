@@ -6,7 +6,7 @@ import {
 } from "@dormouse/tensor";
 import type { Tensor } from "@dormouse/tensor/graph";
 import {
-  type ReductionOption, reduced, requireAlike, requireBroadcast, requireValue, stopped, withPartials,
+  type ElementwiseOptions, finished, requireAlike, requireBroadcast, requireValue, stopped, withPartials,
 } from "./reduction.ts";
 
 /**
@@ -16,47 +16,47 @@ import {
  * mse(tensor([1, 2]), tensor([1, 4]));   // 2
  * ```
  */
-export function mse(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
+export function mse(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
   requireAlike("mse", prediction, target);
-  return reduced("mse", square(sub(prediction, target)), reduction);
+  return finished("mse", square(sub(prediction, target)), options);
 }
 
 /** Absolute error |prediction − target|, averaged by default; slope 0 where both are equal. */
-export function mae(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
+export function mae(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
   requireAlike("mae", prediction, target);
-  return reduced("mae", distance(prediction, target), reduction);
+  return finished("mae", distance(prediction, target), options);
 }
 
-export interface HuberOptions extends ReductionOption {
+export interface HuberOptions extends ElementwiseOptions {
   /** Error up to which the loss is a square. Default 1. */
   readonly delta?: number;
 }
 
 /** ½d² for |d| ≤ δ, else δ · (|d| − ½δ), with d = prediction − target. Huber, 1964. */
-export function huber(prediction: Tensor, target: Tensor, { delta = 1, reduction }: HuberOptions = {}): Tensor {
+export function huber(prediction: Tensor, target: Tensor, { delta = 1, ...options }: HuberOptions = {}): Tensor {
   requireAlike("huber", prediction, target);
   requireValue("huber", "delta", delta, (x) => x > 0, "use a positive number");
   const d = distance(prediction, target);
   const losses = where(lessEqual(d, delta), mul(square(d), 0.5), mul(sub(d, delta / 2), delta));
-  return reduced("huber", losses, reduction);
+  return finished("huber", losses, options);
 }
 
-export interface SmoothL1Options extends ReductionOption {
+export interface SmoothL1Options extends ElementwiseOptions {
   /** Error up to which the loss is a square; 0 makes it `mae`. Default 1. */
   readonly beta?: number;
 }
 
 /** ½d² / β for |d| < β, else |d| − ½β, with d = prediction − target: the Huber loss divided by β. */
-export function smoothL1(prediction: Tensor, target: Tensor, { beta = 1, reduction }: SmoothL1Options = {}): Tensor {
+export function smoothL1(prediction: Tensor, target: Tensor, { beta = 1, ...options }: SmoothL1Options = {}): Tensor {
   requireAlike("smoothL1", prediction, target);
   requireValue("smoothL1", "beta", beta, (x) => x >= 0, "use a number of at least 0");
   const d = distance(prediction, target);
   const losses = beta === 0 ? d : where(less(d, beta), mul(square(d), 0.5 / beta), sub(d, beta / 2));
-  return reduced("smoothL1", losses, reduction);
+  return finished("smoothL1", losses, options);
 }
 
 /** log cosh(prediction − target): ½d² near 0 and |d| − log 2 far from it, with slope tanh d everywhere. */
-export function logCosh(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
+export function logCosh(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
   requireAlike("logCosh", prediction, target);
   const compute = (d: Tensor): Tensor => {
     const size = abs(d);
@@ -66,10 +66,10 @@ export function logCosh(prediction: Tensor, target: Tensor, { reduction }: Reduc
     return where(less(size, 1), near, far);
   };
   const losses = withPartials("logCosh", [sub(prediction, target)], (d) => compute(d!), [([d]) => tanh(d!)]);
-  return reduced("logCosh", losses, reduction);
+  return finished("logCosh", losses, options);
 }
 
-export interface PinballOptions extends ReductionOption {
+export interface PinballOptions extends ElementwiseOptions {
   /** The quantile that the prediction should be, between 0 and 1. Default 0.5: half the absolute error. */
   readonly quantile?: number;
 }
@@ -80,15 +80,15 @@ export interface PinballOptions extends ReductionOption {
 export function pinball(
   prediction: Tensor,
   target: Tensor,
-  { quantile = 0.5, reduction }: PinballOptions = {},
+  { quantile = 0.5, ...options }: PinballOptions = {},
 ): Tensor {
   requireAlike("pinball", prediction, target);
   requireValue("pinball", "quantile", quantile, (x) => x >= 0 && x <= 1, "use a number from 0 to 1");
   const excess = sub(target, prediction);
-  return reduced("pinball", maximum(mul(excess, quantile), mul(excess, quantile - 1)), reduction);
+  return finished("pinball", maximum(mul(excess, quantile), mul(excess, quantile - 1)), options);
 }
 
-export interface GaussianNllOptions extends ReductionOption {
+export interface GaussianNllOptions extends ElementwiseOptions {
   /** Adds the constant ½ log 2π. Default false. */
   readonly full?: boolean;
   /** The variance counts as at least this. Default 1e-6. */
@@ -104,7 +104,7 @@ export function gaussianNll(
   prediction: Tensor,
   target: Tensor,
   variance: Tensor,
-  { full = false, eps = 1e-6, reduction }: GaussianNllOptions = {},
+  { full = false, eps = 1e-6, ...options }: GaussianNllOptions = {},
 ): Tensor {
   const op = "gaussianNll";
   requireAlike(op, prediction, target);
@@ -112,10 +112,10 @@ export function gaussianNll(
   requireValue(op, "eps", eps, (x) => x > 0, "use a positive number");
   const v = add(variance, stopped(sub(maximum(variance, eps), variance)));
   const losses = mul(add(log(v), div(square(sub(prediction, target)), v)), 0.5);
-  return reduced(op, full ? add(losses, 0.5 * Math.log(2 * Math.PI)) : losses, reduction);
+  return finished(op, full ? add(losses, 0.5 * Math.log(2 * Math.PI)) : losses, options);
 }
 
-export interface PoissonNllOptions extends ReductionOption {
+export interface PoissonNllOptions extends ElementwiseOptions {
   /** The prediction is the logarithm of the rate. Default true. */
   readonly logInput?: boolean;
   /** Adds Stirling's approximation of log target!, for targets above 1. Default false. */
@@ -128,14 +128,14 @@ export interface PoissonNllOptions extends ReductionOption {
 export function poissonNll(
   prediction: Tensor,
   target: Tensor,
-  { logInput = true, full = false, eps = 1e-8, reduction }: PoissonNllOptions = {},
+  { logInput = true, full = false, eps = 1e-8, ...options }: PoissonNllOptions = {},
 ): Tensor {
   const op = "poissonNll";
   requireAlike(op, prediction, target);
   const losses = logInput
     ? sub(exp(prediction), mul(target, prediction))
     : sub(prediction, mul(target, log(add(prediction, eps))));
-  return reduced(op, full ? add(losses, logFactorial(target)) : losses, reduction);
+  return finished(op, full ? add(losses, logFactorial(target)) : losses, options);
 }
 
 /** Stirling's t log t − t + ½ log 2πt for t > 1, and 0 up to there. */
