@@ -93,14 +93,21 @@ export class ScalarCode {
         place.values.set(scalar, this.nest.once(key, () => this.values.hold(this.#compute(scalar, place)), depth));
       } else {
         const value = this.#compute(scalar, place);
-        const outer = value.some((part) => this.nest.depthOf(part) < this.nest.depth);
-        const shared = (this.#uses.get(scalar) ?? 0) > 1;
-        // A product on its way into a sum costs nothing there, and is rounded the same whatever the loops around it.
-        const keep = shared || (outer && !(scalar.op === "mul" && this.#addends.has(scalar)));
-        place.values.set(scalar, this.#changes(scalar) ? value.map((part) => this.nest.here(part)) : keep ? this.values.hold(value) : value);
+        place.values.set(scalar, this.#kept(scalar, value));
       }
     }
     return place.values.get(root)!;
+  }
+
+  /** `value` in a local, where it is used again, must not move, or is that of an outer loop. */
+  #kept(scalar: Scalar, value: Value): Value {
+    const shared = (this.#uses.get(scalar) ?? 0) > 1;
+    // A product on its way into a sum costs nothing there, and is rounded the same whatever the loops around it and
+    // whether the kernel overwrites its operands (which are locals then).
+    if (!shared && scalar.op === "mul" && this.#addends.has(scalar)) return value;
+    if (this.#changes(scalar)) return value.map((part) => this.nest.here(part));
+    const outer = value.some((part) => this.nest.depthOf(part) < this.nest.depth);
+    return shared || outer ? this.values.hold(value) : value;
   }
 
   /** Whether `scalar` depends on memory that the kernel writes, so that only its value at this point counts. */

@@ -59,6 +59,8 @@ interface Trace {
   readonly device: Device;
   readonly args: readonly TreeStructure[];
   readonly leaves: readonly Leaf[];
+  /** Whether any of them is donated. */
+  readonly donates: boolean;
   /** Tensors the function reads without being given them. */
   readonly captured: readonly Tensor[];
   readonly result: TreeStructure;
@@ -119,13 +121,19 @@ function findTrace(traces: readonly Trace[], args: readonly unknown[], leaves: T
     const trace = traces[i]!;
     leaves.length = 0;
     if (trace.args.length !== args.length) continue;
-    if (!args.every((arg, n) => matchesStructure(trace.args[n]!, arg, leaves))) continue;
-    const fits = trace.leaves.every(
-      (leaf, n) => leaves[n]!.dtype === leaf.dtype && sameShape(leaves[n]!.shape, leaf.shape),
-    );
-    if (fits) return trace;
+    if (fitsTrace(trace, args, leaves)) return trace;
   }
   return undefined;
+}
+
+// Loops here and in `run`: a small model's step takes 10 µs, and every closure or copy of a list 50 ns.
+function fitsTrace(trace: Trace, args: readonly unknown[], leaves: Tensor[]): boolean {
+  for (let n = 0; n < args.length; n++) if (!matchesStructure(trace.args[n]!, args[n], leaves)) return false;
+  for (let n = 0; n < leaves.length; n++) {
+    const [leaf, tensor] = [trace.leaves[n]!, leaves[n]!];
+    if (tensor.dtype !== leaf.dtype || !sameShape(tensor.shape, leaf.shape)) return false;
+  }
+  return true;
 }
 
 function makeTrace(
@@ -210,6 +218,7 @@ function finishTrace(
     device,
     args: flat.map(({ structure }) => structure),
     leaves: tensors.map(({ shape, dtype }, i) => ({ shape, dtype, donated: donated[i]! })),
+    donates: donated.includes(true),
     captured,
     result: result.structure,
     outputs: result.leaves.map(({ shape, dtype }) => ({ shape, dtype })),
@@ -256,48 +265,64 @@ function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
   const { device } = trace;
   makeReady(trace, leaves, name);
   const transient: BackendBuffer[] = [];
-  const inputs = [...leaves, ...trace.captured].map((tensor, i) => {
+  const inputs: BackendBuffer[] = [];
+  for (let i = 0; i < leaves.length; i++) {
+    const tensor = leaves[i]!;
     const host = tensor.storage;
-    if (!(host instanceof HostStorage) || trace.leaves[i]?.donated || i >= leaves.length || host.uses++ > 0) {
-      return bufferOf(device, tensor);
+    if (!(host instanceof HostStorage) || trace.leaves[i]!.donated || host.uses++ > 0) {
+      inputs.push(bufferOf(device, tensor));
+      continue;
     }
     // A batch is read once: its device copy need not outlive the call.
     const buffer = device.upload(tensor.dtype, host.data);
     transient.push(buffer);
-    return buffer;
-  });
+    inputs.push(buffer);
+  }
+  for (const tensor of trace.captured) inputs.push(bufferOf(device, tensor));
   try {
     const lowered = canDonate(trace, leaves) ? trace.usual : trace.safe();
     if (trace.guard && lowered === trace.usual) runGuard(trace, trace.guard, inputs);
     const { program, results } = lowered;
-    const outputs = program.outputs.map((spec) =>
-      spec.alias === undefined ? device.allocate(spec.dtype, spec.length) : inputs[spec.alias]!,
-    );
-    device.run(program, [...inputs, ...outputs]);
+    const outputs: BackendBuffer[] = [];
+    for (const spec of program.outputs) {
+      outputs.push(spec.alias === undefined ? device.allocate(spec.dtype, spec.length) : inputs[spec.alias]!);
+    }
+    device.run(program, inputs.concat(outputs));
     if (lowered.checks.length > 0) checkResults(trace, lowered, inputs, outputs);
-    for (const buffer of outputs.slice(lowered.given)) device.release(buffer);
-    const storages = program.outputs.slice(0, lowered.given).map((spec, i): DeviceStorage | HostStorage => {
-      if (spec.alias !== undefined) return leaves[spec.alias]!.storage as DeviceStorage;
-      const small = spec.length * bytesOf(spec.dtype) <= SMALL_RESULT_BYTES ? device.takeOut(spec, outputs[i]!) : null;
-      return small ? new HostStorage(small) : new DeviceStorage(device, outputs[i]!);
-    });
-    const tensors = trace.outputs.map(({ shape, dtype }, i) => {
+    for (let i = lowered.given; i < outputs.length; i++) device.release(outputs[i]!);
+    const storages: (DeviceStorage | HostStorage)[] = [];
+    for (let i = 0; i < lowered.given; i++) storages.push(storageOf(device, program.outputs[i]!, outputs[i]!, leaves));
+    const tensors: Tensor[] = [];
+    for (let i = 0; i < trace.outputs.length; i++) {
+      const { shape, dtype } = trace.outputs[i]!;
       const place = results[i]!;
       const tensor = primitive.buffer(shape, dtype);
       if (place.space === "output") storages[place.index]!.attach(tensor);
       else attachInput(device, place.index < leaves.length ? leaves[place.index]! : trace.captured[place.index - leaves.length]!, tensor);
-      return tensor;
-    });
-    if (trace.leaves.some((leaf) => leaf.donated)) {
+      tensors.push(tensor);
+    }
+    if (trace.donates) {
       const origin = recentOrigin(trace);
-      leaves.forEach((tensor, i) => {
-        if (trace.leaves[i]!.donated) spend(tensor, "was donated to an earlier call", origin);
-      });
+      for (let i = 0; i < leaves.length; i++) {
+        if (trace.leaves[i]!.donated) spend(leaves[i]!, "was donated to an earlier call", origin);
+      }
     }
     return unflattenTree(trace.result, tensors);
   } finally {
     for (const buffer of transient) device.release(buffer);
   }
+}
+
+/** Where a result of the program is kept. */
+function storageOf(
+  device: Device,
+  spec: Program["outputs"][number],
+  buffer: BackendBuffer,
+  leaves: readonly Tensor[],
+): DeviceStorage | HostStorage {
+  if (spec.alias !== undefined) return leaves[spec.alias]!.storage as DeviceStorage;
+  const small = spec.length * bytesOf(spec.dtype) <= SMALL_RESULT_BYTES ? device.takeOut(spec, buffer) : null;
+  return small ? new HostStorage(small) : new DeviceStorage(device, buffer);
 }
 
 /** Milliseconds for which the place of a call stands for the calls after it. */
@@ -375,13 +400,16 @@ function canDonate(trace: Trace, leaves: readonly Tensor[]): boolean {
   if (!trace.takesOver) return true;
   runs++;
   let possible = true;
-  const visit = (tensor: Tensor, donated: boolean): void => {
-    const { storage } = tensor;
-    if (!(storage instanceof DeviceStorage)) return;
-    if (storage.lastRun === runs || (donated && (!storage.exclusive || tensor.consumers > 0))) possible = false;
-    storage.lastRun = runs;
-  };
-  leaves.forEach((tensor, i) => visit(tensor, trace.leaves[i]!.donated));
-  for (const tensor of trace.captured) visit(tensor, false);
+  for (let i = 0; i < leaves.length; i++) if (!isFree(leaves[i]!, trace.leaves[i]!.donated)) possible = false;
+  for (const tensor of trace.captured) if (!isFree(tensor, false)) possible = false;
   return possible;
+}
+
+/** False where the memory is that of an argument before, or donated and somebody else's too. */
+function isFree(tensor: Tensor, donated: boolean): boolean {
+  const { storage } = tensor;
+  if (!(storage instanceof DeviceStorage)) return true;
+  const isFree = storage.lastRun !== runs && (!donated || (storage.exclusive && tensor.consumers === 0));
+  storage.lastRun = runs;
+  return isFree;
 }

@@ -155,10 +155,17 @@ function build(node: TreeNode, leaves: readonly unknown[]): unknown {
     case "static":
       return node.value;
     case "array":
-      return node.items.map((item) => build(item, leaves));
+      return buildAll(node.items, leaves);
     case "object":
-      return rebuildObject(node.prototype, node.keys, node.values.map((value) => build(value, leaves)));
+      return rebuildObject(node.prototype, node.keys, buildAll(node.values, leaves));
   }
+}
+
+// Loops: a compiled step of a small model builds its trees in microseconds, and a closure for each container shows.
+function buildAll(nodes: readonly TreeNode[], leaves: readonly unknown[]): unknown[] {
+  const values: unknown[] = [];
+  for (const node of nodes) values.push(build(node, leaves));
+  return values;
 }
 
 /** An object of the given prototype and own properties, made without running a constructor or a setter. */
@@ -168,11 +175,12 @@ export function rebuildObject(
   values: readonly unknown[],
 ): object {
   const object = Object.create(prototype) as Properties;
-  keys.forEach((key, i) => {
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
     const value = values[i];
     if (!(key in object)) object[key] = value;
     else Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
-  });
+  }
   return object;
 }
 
