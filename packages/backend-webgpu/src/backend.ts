@@ -132,7 +132,7 @@ class Gpu implements WebGpuBackend {
 
   compile(program: Program): Executable | Promise<Executable> {
     this.#requireAlive("compile");
-    const plan = planProgram(program);
+    const plan = planProgram(program, this.capabilities.maxBindings);
     const pipelines = plan.actions
       .filter((action) => action.kind === "dispatch")
       .map(({ dispatch, what }) => this.#pipelines.get(dispatch.wgsl, dispatch.bindings.map(({ writable }) => writable), what));

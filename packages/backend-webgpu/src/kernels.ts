@@ -1,9 +1,9 @@
 /**
- * From a program to shaders: which memory every argument of every step lives in, which arguments share a binding, and
- * which generator makes the shader. Owns no device.
+ * From a program to what its runs encode: which generator makes the shader of a kernel, and what is cleared or copied
+ * around it. Owns no device; which memory is bound where is decided by `bindings.ts`.
  */
 import { DeviceError, type DType } from "@dormouse/tensor";
-import type { Kernel, Program, Scalar, Slot } from "@dormouse/tensor/graph";
+import type { Kernel, Program, Scalar } from "@dormouse/tensor/graph";
 import { bytesOf } from "@dormouse/tensor/graph";
 import { generateContract } from "./wgsl/contract.ts";
 import { generateLoop } from "./wgsl/loop.ts";
@@ -11,19 +11,12 @@ import { generateRoutine } from "./wgsl/routines.ts";
 import { scalarOrder } from "./wgsl/scalar.ts";
 import { generateScatter } from "./wgsl/scatter.ts";
 import type { Dispatch, GeneratedKernel, Layout } from "./wgsl/shader.ts";
-
-/** A range of the memory of a run. */
-export interface Range {
-  /** A buffer of the run by position, the temporaries, or the scratch memory of a kernel. */
-  readonly buffer: number | "temporaries" | "scratch";
-  readonly offset: number;
-  /** A multiple of 4. */
-  readonly bytes: number;
-}
+import { type Range, bindStep, wordsOf } from "./bindings.ts";
 
 /** One thing that a run encodes. */
 export type Action =
   | { readonly kind: "clear"; readonly range: Range }
+  | { readonly kind: "copy"; readonly from: Range; readonly to: Range }
   | { readonly kind: "dispatch"; readonly dispatch: Dispatch; readonly ranges: readonly Range[]; readonly what: string };
 
 /** What a run of a program encodes, in order. */
@@ -33,22 +26,28 @@ export interface Plan {
 }
 
 /**
- * Plans the runs of a program.
+ * Plans the runs of a program whose kernels have at most `maxBindings` bindings.
  * @throws DeviceError where a kernel needs float64, which WGSL does not have.
  */
-export function planProgram(program: Program): Plan {
+export function planProgram(program: Program, maxBindings: number): Plan {
   program.kernels.forEach(requireWords);
   const actions: Action[] = [];
   let scratchBytes = 0;
   for (const { kernel: index, slots } of program.steps) {
     const kernel = program.kernels[index]!;
-    const { layout, ranges } = bind(program, kernel, slots);
+    const { layout, ranges, spilled } = bindStep(program, kernel, slots, maxBindings);
     const what = describeKernel(kernel);
     const generated = generate(kernel, layout);
-    scratchBytes = Math.max(scratchBytes, generated.scratchBytes);
+    const spilledBytes = spilled.reduce((end, { to }) => Math.max(end, to.offset + to.bytes), 0);
+    scratchBytes = Math.max(scratchBytes, generated.scratchBytes, spilledBytes);
+    for (const { from, to } of spilled) actions.push({ kind: "copy", from, to });
     for (const arg of generated.clears) {
+      const { dtype, length } = kernel.args[arg]!;
       const binding = layout.bindingOf[arg]!;
-      if (binding !== null) actions.push({ kind: "clear", range: ranges[binding]! });
+      if (binding === null) continue;
+      const { buffer, offset } = ranges[binding]!;
+      const base = layout.baseOf[arg]! * bytesOf(dtype);
+      actions.push({ kind: "clear", range: { buffer, offset: offset + base, bytes: wordsOf(length, dtype) } });
     }
     for (const dispatch of generated.dispatches) {
       const bound = dispatch.bindings.map(({ memory }): Range =>
@@ -58,6 +57,7 @@ export function planProgram(program: Program): Plan {
       );
       actions.push({ kind: "dispatch", dispatch, ranges: bound, what });
     }
+    for (const { from, to, written } of spilled) if (written) actions.push({ kind: "copy", from: to, to: from });
   }
   return { actions, scratchBytes };
 }
@@ -74,42 +74,6 @@ export function generate(kernel: Kernel, layout: Layout): GeneratedKernel {
     case "routine":
       return generateRoutine(kernel, layout);
   }
-}
-
-/**
- * Bindings of a step. Arguments in the same place share one. Within a dispatch a buffer is either only read or may be
- * written through all of its bindings, so temporaries, which live in one buffer, are writable together.
- */
-function bind(program: Program, kernel: Kernel, slots: readonly Slot[]): { layout: Layout; ranges: readonly Range[] } {
-  const ranges: Range[] = [];
-  const keys: string[] = [];
-  const writable: boolean[] = [];
-  const bindingOf = kernel.args.map(({ dtype, length, access }, arg): number | null => {
-    if (length === 0) return null;
-    const place = placeOf(program, slots[arg]!);
-    const bytes = Math.ceil((length * bytesOf(dtype)) / 4) * 4;
-    const key = `${place.buffer} ${place.offset}`;
-    let binding = keys.indexOf(key);
-    if (binding < 0) {
-      binding = keys.push(key) - 1;
-      ranges.push({ ...place, bytes });
-      writable.push(false);
-    }
-    if (bytes > ranges[binding]!.bytes) ranges[binding] = { ...place, bytes };
-    if (access !== "read") writable[binding] = true;
-    return binding;
-  });
-  const inTemporaries = ranges.map(({ buffer }) => buffer === "temporaries");
-  if (inTemporaries.some((yes, binding) => yes && writable[binding])) {
-    inTemporaries.forEach((yes, binding) => yes && (writable[binding] = true));
-  }
-  return { layout: { bindingOf, writable }, ranges };
-}
-
-function placeOf(program: Program, slot: Slot): { readonly buffer: number | "temporaries"; readonly offset: number } {
-  if (slot.space === "temporary") return { buffer: "temporaries", offset: slot.offset };
-  if (slot.space === "input") return { buffer: slot.index, offset: 0 };
-  return { buffer: program.outputs[slot.index]!.alias ?? program.inputs.length + slot.index, offset: 0 };
 }
 
 /** What people call a kernel in an error: its kind and lengths, and what it computes. */

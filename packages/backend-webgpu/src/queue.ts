@@ -4,7 +4,8 @@
  */
 import type { Program } from "@dormouse/tensor/graph";
 import type { Executable } from "@dormouse/tensor/graph";
-import type { Plan, Range } from "./kernels.ts";
+import type { Range } from "./bindings.ts";
+import type { Plan } from "./kernels.ts";
 import type { Pipeline } from "./pipelines.ts";
 import type { BufferPool, PooledBuffer } from "./pool.ts";
 import { MOST_GROUPS } from "./wgsl/shader.ts";
@@ -72,10 +73,17 @@ export class GpuQueue {
     let pass: GPUComputePassEncoder | null = null;
     let next = 0;
     for (const action of plan.actions) {
-      if (action.kind === "clear") {
+      if (action.kind !== "dispatch") {
         pass?.end();
         pass = null;
+      }
+      if (action.kind === "clear") {
         encoder.clearBuffer(bufferOf(action.range).gpu, action.range.offset, action.range.bytes);
+        continue;
+      }
+      if (action.kind === "copy") {
+        const { from, to } = action;
+        encoder.copyBufferToBuffer(bufferOf(from).gpu, from.offset, bufferOf(to).gpu, to.offset, from.bytes);
         continue;
       }
       pass ??= encoder.beginComputePass();

@@ -119,26 +119,26 @@ function adding(kernel: ScatterKernel, shader: Shader): Body {
       ...(outside.length > 0 ? [`if (${outside.join(" || ")}) { return; }`] : []),
       ...element.lines,
       `let target_at = ${address};`,
-      ...atomicAdd(shader, shader.name(arg)!, dtype, element.values[0]!),
+      ...atomicAdd(shader, shader.atomicWord(arg, "target_at"), dtype, element.values[0]!),
     ],
   };
 }
 
-/** Statements that add a value to an element of a buffer of atomic words. */
-function atomicAdd(shader: Shader, buffer: string, dtype: DType, value: string): string[] {
-  if (dtype === "int32" || dtype === "uint32") return [`atomicAdd(&${buffer}[target_at], ${value});`];
+/** Statements that add a value to the element at `target_at`, which lies in an atomic word. */
+function atomicAdd(shader: Shader, word: string, dtype: DType, value: string): string[] {
+  if (dtype === "int32" || dtype === "uint32") return [`atomicAdd(&${word}, bitcast<u32>(${value}));`];
   const isByte = dtype !== "float32";
-  const word = isByte ? "target_at >> 2u" : "target_at";
+  // The base of an argument is a whole number of words, so the place of a byte in its word is that of its address.
   const shift = "(u32(target_at) & 3u) * 8u";
   const held = isByte ? (dtype === "bool" ? `((old >> (${shift})) & 255u) != 0u` : `(old >> (${shift})) & 255u`) : "bitcast<f32>(old)";
   const sum = arithmetic(shader, "add", dtype, "held", value);
   const next = isByte ? `(old & ~(255u << (${shift}))) | (u32(next) << (${shift}))` : "bitcast<u32>(next)";
   return [
-    `var old = atomicLoad(&${buffer}[${word}]);`,
+    `var old = atomicLoad(&${word});`,
     "loop {",
     `  let held: ${typeOf[dtype]} = ${held};`,
     `  let next = ${sum};`,
-    `  let exchanged = atomicCompareExchangeWeak(&${buffer}[${word}], old, ${next});`,
+    `  let exchanged = atomicCompareExchangeWeak(&${word}, old, ${next});`,
     "  if (exchanged.exchanged) { break; }",
     "  old = exchanged.old_value;",
     "}",

@@ -18,6 +18,8 @@ export const LANES = 256;
 export interface Layout {
   /** Binding of each argument; null where it has no elements, which cannot be bound. */
   readonly bindingOf: readonly (number | null)[];
+  /** Where in its binding each argument starts, in elements. */
+  readonly baseOf: readonly number[];
   /** For each binding, whether its shader may write to it. */
   readonly writable: readonly boolean[];
 }
@@ -117,12 +119,6 @@ export class Shader {
     this.#atomic = atomic;
   }
 
-  /** The variable an argument is bound to; null where it has no elements. */
-  name(arg: number): string | null {
-    const binding = this.#layout.bindingOf[arg]!;
-    return binding === null ? null : `b${binding}`;
-  }
-
   /** The name of a library function, which the shader will contain. */
   call(name: string, ...operands: readonly string[]): string {
     this.#functions.add(name);
@@ -144,9 +140,13 @@ export class Shader {
     const binding = this.#layout.bindingOf[arg]!;
     if (binding === null) return null;
     const { dtype } = this.#args[arg]!;
-    if (!isByte(dtype)) return `b${binding}[${address}]`;
+    const at = this.#within(arg, address);
+    if (!isByte(dtype)) {
+      const word = this.#isAtomic(binding) ? `atomicLoad(&b${binding}[${at}])` : `b${binding}[${at}]`;
+      return this.#elementOf(binding) === typeOf[dtype] ? word : `bitcast<${typeOf[dtype]}>(${word})`;
+    }
     this.#accessors.add(`load ${binding}`);
-    const byte = `load_byte_${binding}(${address})`;
+    const byte = `load_byte_${binding}(${at})`;
     return dtype === "bool" ? `(${byte} != 0u)` : byte;
   }
 
@@ -155,9 +155,25 @@ export class Shader {
     const binding = this.#layout.bindingOf[arg]!;
     if (binding === null) return null;
     const { dtype } = this.#args[arg]!;
-    if (!isByte(dtype)) return `b${binding}[${address}] = ${value};`;
+    const at = this.#within(arg, address);
+    if (!isByte(dtype)) {
+      const element = this.#elementOf(binding);
+      const word = element === typeOf[dtype] ? value : `bitcast<${element}>(${value})`;
+      return this.#isAtomic(binding) ? `atomicStore(&b${binding}[${at}], ${word});` : `b${binding}[${at}] = ${word};`;
+    }
     this.#accessors.add(`store ${binding}`);
-    return `store_byte_${binding}(${address}, ${dtype === "bool" ? `u32(${value})` : value});`;
+    return `store_byte_${binding}(${at}, ${dtype === "bool" ? `u32(${value})` : value});`;
+  }
+
+  /** The atomic word of an element: of bytes, the word around it. For arguments that were named as atomic. */
+  atomicWord(arg: number, address: string): string {
+    const at = this.#within(arg, address);
+    return `b${this.#layout.bindingOf[arg]!}[${isByte(this.#args[arg]!.dtype) ? `u32(${at}) >> 2u` : at}]`;
+  }
+
+  #within(arg: number, address: string): string {
+    const base = this.#layout.baseOf[arg]!;
+    return base === 0 ? address : `${address} + ${base}`;
   }
 
   /** The whole shader. `lanes` invocations are a workgroup; `group` (u32) and `lane` (u32) are in scope of the body. */
@@ -178,16 +194,26 @@ export class Shader {
     return { wgsl: `${text.filter((line) => line !== "").join("\n")}\n`, groups, bindings };
   }
 
+  #argumentsOf(binding: number): KernelArgument[] {
+    return this.#args.filter((_, arg) => this.#layout.bindingOf[arg] === binding);
+  }
+
   #isAtomic(binding: number): boolean {
-    return this.#args.some(({ dtype, access }, arg) => this.#layout.bindingOf[arg] === binding && access !== "read" && isByte(dtype));
+    return (
+      this.#atomic.some((arg) => this.#layout.bindingOf[arg] === binding) ||
+      this.#argumentsOf(binding).some(({ dtype, access }) => access !== "read" && isByte(dtype))
+    );
+  }
+
+  /** The type of the words of a binding: that of its arguments where they agree and are not atomic, else bits. */
+  #elementOf(binding: number): string {
+    if (this.#isAtomic(binding)) return "u32";
+    const types = new Set(this.#argumentsOf(binding).map(({ dtype }) => (isByte(dtype) ? "u32" : typeOf[dtype])));
+    return types.size === 1 ? [...types][0]! : "u32";
   }
 
   #binding(binding: number): string {
-    const { dtype } = this.#args[this.#layout.bindingOf.indexOf(binding)]!;
-    const word = isByte(dtype) ? "u32" : typeOf[dtype];
-    const isAdded = this.#atomic.some((arg) => this.#layout.bindingOf[arg] === binding);
-    const counter = isAdded && dtype === "int32" ? "i32" : "u32";
-    const element = isAdded || this.#isAtomic(binding) ? `atomic<${counter}>` : word;
+    const element = this.#isAtomic(binding) ? "atomic<u32>" : this.#elementOf(binding);
     const access = this.#layout.writable[binding] ? "read_write" : "read";
     return `@group(0) @binding(${binding}) var<storage, ${access}> b${binding}: array<${element}>;`;
   }
