@@ -234,7 +234,8 @@ export async function predict<M extends object>(
   return { data, shape };
 }
 
-function defaultForward<M>(model: M, x: Tensor, context: ForwardContext): Tensor | readonly [Tensor, M] {
+/** What a model does where no other forward pass is given. */
+export function defaultForward<M>(model: M, x: Tensor, context: ForwardContext): Tensor | readonly [Tensor, M] {
   const { forward } = model as unknown as Partial<WithForward>;
   if (typeof forward !== "function") {
     throw new ValueError("fit", "the model has no method forward", {
@@ -247,10 +248,10 @@ function defaultForward<M>(model: M, x: Tensor, context: ForwardContext): Tensor
 }
 
 /** Refuses batches without inputs or targets. */
-function requireExample(batch: Partial<Example>): void {
+export function requireExample(batch: Partial<Example>, op = "fit"): void {
   const missing = (["x", "y"] as const).find((name) => batch[name] === undefined);
   if (missing === undefined) return;
-  throw new ValueError("fit", `the dataset has the fields ${Object.keys(batch).join(", ")} and no ${missing}`, {
+  throw new ValueError(op, `the dataset has the fields ${Object.keys(batch).join(", ")} and no ${missing}`, {
     expected: ["x", "y"],
     received: Object.keys(batch),
     hint: "name the inputs x and the targets y",
@@ -258,17 +259,17 @@ function requireExample(batch: Partial<Example>): void {
 }
 
 /** Refuses a loss that has an element for every example. */
-function requireScalar(value: Tensor): void {
+export function requireScalar(value: Tensor, op = "fit"): void {
   if (value.rank === 0) return;
-  throw new ShapeError("fit", `the loss has shape [${value.shape.join(", ")}]`, {
+  throw new ShapeError(op, `the loss has shape [${value.shape.join(", ")}]`, {
     expected: [],
     received: value.shape,
     hint: "reduce it to a scalar with mean or sum",
   });
 }
 
-const outputsOf = <M>(result: Tensor | readonly [Tensor, M]): Tensor => (isPair(result) ? result[0] : result);
-const isPair = <M>(result: Tensor | readonly [Tensor, M]): result is readonly [Tensor, M] => Array.isArray(result);
+export const outputsOf = <M>(result: Tensor | readonly [Tensor, M]): Tensor => (isPair(result) ? result[0] : result);
+export const isPair = <M>(result: Tensor | readonly [Tensor, M]): result is readonly [Tensor, M] => Array.isArray(result);
 
 /** Sums over the examples so far, kept on the device so that a step reads nothing back. */
 export interface Totals {
@@ -313,7 +314,7 @@ async function readTotals(totals: Totals, epoch: number): Promise<Scores> {
 }
 
 /** Gives memory back at once instead of when the garbage collector comes by. */
-const release = (...tensors: readonly Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
+export const release = (...tensors: readonly Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
 
 /** Forward, loss, gradient, update and scores of one batch as one program. */
 function trainingStep<M extends object>(forward: Forward<M>, { loss, optimizer, metrics = {} }: FitOptions<M>) {

@@ -25,5 +25,6 @@ export {
   earlyStopping,
   progress,
 } from "./callbacks.ts";
+export { type RateCurve, type RateFinderOptions, findLearningRate } from "./rate-finder.ts";
 export { DivergedError } from "./errors.ts";
 export { decode, encode, load, loadWithMetadata, save, writeSafely } from "./save.ts";
