@@ -3,11 +3,12 @@
  * silent second best: the reason is kept beside the device, and a machine that can run nothing is an error.
  */
 import { cpu } from "@dormouse/backend-cpu";
+import { describeAdapter, webgpu } from "@dormouse/backend-webgpu";
 import { setDevice } from "@dormouse/tensor";
 
 /** A device by its name, and the reason for it. */
 export interface PickedDevice {
-  /** As `device().name` says it: `cpu-simd128-fma:4` is the processor with 4 threads. */
+  /** As `device().name` says it: `webgpu:nvidia-ampere`, or `cpu-simd128-fma:4` for the processor with 4 threads. */
   readonly name: string;
   /** One sentence for people. */
   readonly reason: string;
@@ -18,9 +19,15 @@ const mayShareMemory = (): boolean =>
   typeof SharedArrayBuffer === "function" &&
   (globalThis as { readonly crossOriginIsolated?: boolean }).crossOriginIsolated !== false;
 
+/** Whether the host offers WebGPU by itself, as browsers and Deno do. */
+const offersGpu = (): boolean =>
+  Boolean((globalThis as { readonly navigator?: { readonly gpu?: unknown } }).navigator?.gpu);
+
 /**
- * Makes the best device that this version can make here and sets it as the default. The processor is the only kind
- * there is; on a page that is not cross-origin isolated it has one thread, and the reason says so.
+ * Makes the best device that this host offers and sets it as the default: the GPU where `navigator.gpu` has one, else
+ * the processor. Software that only imitates a GPU counts as none. In Node, where a GPU takes another package, the
+ * program asks for it: `setDevice(await webgpu())`. On a page that is not cross-origin isolated the processor has one
+ * thread, and the reason says so.
  *
  * @returns its name and why it was chosen.
  * @throws DeviceError where the processor cannot be used either: WebAssembly SIMD is missing.
@@ -29,18 +36,28 @@ const mayShareMemory = (): boolean =>
  * const { name, reason } = await pickDevice();
  */
 export async function pickDevice(): Promise<PickedDevice> {
-  const device = await cpu();
+  const missing = await whyNoGpu();
+  const device = missing === null ? await webgpu() : await cpu();
   setDevice(device);
-  return { name: device.name, reason: reasonFor(device.name) };
+  const reason = missing === null ? "the GPU computes: the host offers WebGPU" : reasonFor(device.name, missing);
+  return { name: device.name, reason };
 }
 
-function reasonFor(name: string): string {
+/** What speaks against the GPU, or null. */
+async function whyNoGpu(): Promise<string | null> {
+  if (!offersGpu()) return "the host offers no GPU (no navigator.gpu)";
+  const adapter = await describeAdapter();
+  if (!adapter.available) return adapter.reason;
+  return adapter.software ? `the only GPU is software (${adapter.name})` : null;
+}
+
+function reasonFor(name: string, missing: string): string {
   const threads = Number(name.slice(name.lastIndexOf(":") + 1));
-  const what = "the processor computes, the only device of this version";
-  if (threads > 1) return `${what}, on ${threads} threads`;
-  return mayShareMemory()
-    ? `${what}, on one thread: the host has one processor to give`
-    : `${what}, on one thread: the page is not cross-origin isolated (serve it with COOP and COEP headers)`;
+  if (threads > 1) return `the processor computes, on ${threads} threads: ${missing}`;
+  const single = mayShareMemory()
+    ? "the host has one processor to give"
+    : "the page is not cross-origin isolated (serve it with COOP and COEP headers)";
+  return `the processor computes, on one thread: ${missing}, and ${single}`;
 }
 
 /** Keeps a device that the program has set already, else picks one. */

@@ -20,6 +20,7 @@ export * from "@dormouse/metrics";
 export * from "@dormouse/formats";
 export * from "@dormouse/train";
 export { cpu, type CpuOptions } from "@dormouse/backend-cpu";
+export * from "@dormouse/backend-webgpu";
 
 export { checkpoint as rematerialize } from "@dormouse/autograd";
 export { checkpoint, type ForwardContext } from "@dormouse/train";

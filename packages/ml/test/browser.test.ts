@@ -66,7 +66,7 @@ test("the program of the browser tests trains in Node", async () => {
   const { hello, device, reason, losses } = await program();
   expect(hello).toEqual([3, 5, 7]);
   expect(device).toMatch(/^cpu-simd128(-fma)?:\d+$/);
-  expect(reason).toMatch(/^the processor computes, the only device of this version, on /);
+  expect(reason).toMatch(/^the processor computes, on /);
   expect(losses).toHaveLength(5);
   expect(losses.at(-1)).toBeLessThan(losses[0]! * 0.8);
 });
