@@ -5,6 +5,7 @@
 import { type Tensor, evaluate, tensor } from "@dormouse/tensor";
 import type { ArraySpec, Arrays, Number64, Tolerances } from "./case.ts";
 import { type Alternatives, EXACT, type Tolerance, compareArray, numbersOf } from "./compare.ts";
+import { UnknownOption } from "./watch.ts";
 
 /** The floating-point type in which a case runs. */
 export type FloatType = "float64" | "float32";
@@ -71,11 +72,12 @@ export class Checks {
     this.#tolerances = tolerances;
   }
 
-  /** Adds checks; what `build` throws fails the case but leaves its other checks alone. */
+  /** Adds checks; what `build` throws fails the case but leaves its other checks alone, save an unknown option. */
   attempt(what: string, build: () => void): void {
     try {
       build();
     } catch (error) {
+      if (error instanceof UnknownOption) throw error;
       this.fail(`${what}: threw ${messageOf(error)}`);
     }
   }

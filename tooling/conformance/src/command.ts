@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { cpu } from "@dormouse/backend-cpu";
 import { reference } from "@dormouse/backend-cpu/reference";
+import { webgpu } from "@dormouse/backend-webgpu";
 import { setDevice } from "@dormouse/tensor";
 import type { Device } from "@dormouse/tensor/graph";
 import { readCases } from "./case.ts";
@@ -25,7 +26,7 @@ const USAGE = `npm run -s conformance -- [options]
   --json FILE      also write the results to a file
 `;
 
-const backends: Readonly<Record<string, () => Promise<Device>>> = { reference, cpu };
+const backends: Readonly<Record<string, () => Promise<Device>>> = { reference, cpu, webgpu };
 
 /** Something the user can put right: printed without a stack. */
 export class UsageError extends Error {}
@@ -33,8 +34,7 @@ export class UsageError extends Error {}
 function deviceNamed(name: string): Promise<Device> {
   const make = backends[name];
   if (make) return make();
-  if (name === "webgpu") throw new UsageError("the package @dormouse/backend-webgpu is not installed; use cpu or reference");
-  throw new UsageError(`there is no backend '${name}'; use ${Object.keys(backends).join(", ")} or webgpu`);
+  throw new UsageError(`there is no backend '${name}'; use one of ${Object.keys(backends).join(", ")}`);
 }
 
 /** Runs the command; resolves to its exit status: 0, or 1 where a case failed. Throws where it cannot run. */
@@ -68,6 +68,7 @@ export async function runCommand(parameters: readonly string[], print: (text: st
   const report = await runSuite(files, {
     group: values.group,
     dtype: values.dtype as FloatType | undefined,
+    supported: device.backend.capabilities.dtypes,
     data: values.data,
     onFailure: ({ case: id, dtype, message }) => print(`${id}: ${dtype} ${message}\n`),
   });

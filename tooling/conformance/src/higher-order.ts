@@ -11,6 +11,7 @@ import type { ArraySpec, Arrays, Case, OpCase } from "./case.ts";
 import { Checks, type FloatType, toTensor, toTensors } from "./checks.ts";
 import { checkOp, inner, pick } from "./op-case.ts";
 import type { Attributes, Inputs } from "./table.ts";
+import { refuseUnread, watch } from "./watch.ts";
 
 type Named = Readonly<Record<string, Tensor>>;
 type Activation = (x: Tensor) => Tensor;
@@ -81,8 +82,13 @@ export function checkHigherOrder(each: HigherOrderCase, dtype: FloatType): Promi
     const add = each.kind === "scalar" ? addScalar : each.kind === "jacobian" ? addVector : null;
     if (!composite || !add) return null;
     const all = toTensors(each.in, dtype);
-    const f = (moving: Named): Tensor =>
-      composite({ ...all, ...moving } as unknown as Inputs, (each.attrs ?? {}) as Attributes);
+    const attributes = watch((each.attrs ?? {}) as Attributes);
+    const f = (moving: Named): Tensor => {
+      const inputs = watch({ ...all, ...moving } as unknown as Inputs);
+      const value = composite(inputs.object, attributes.object);
+      refuseUnread(attributes, inputs);
+      return value;
+    };
     checks.attempt("value", () => checks.add("value", "out", f({}), each.out.y!));
     add(checks, each, f, pick(all, each.diff!));
   }

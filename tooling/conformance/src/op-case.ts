@@ -9,6 +9,7 @@ import { Checks, type FloatType, toTensors } from "./checks.ts";
 import { type Allowance, loosened } from "./allowances.ts";
 import { type Alternatives, numbersOf } from "./compare.ts";
 import { type Attributes, type Inputs, type Row, type WaitingRow, named } from "./table.ts";
+import { refuseUnread, watch } from "./watch.ts";
 
 type Named = Readonly<Record<string, Tensor>>;
 
@@ -26,11 +27,10 @@ export const pick = (tensors: Named, names: readonly string[]): Named =>
 export const inner = (a: Named, b: Named): Tensor =>
   Object.entries(b).map(([name, tensor]) => sum(mul(a[name]!, tensor))).reduce((total, part) => add(total, part));
 
-const attributesOf = (each: OpCase): Attributes => (each.attrs ?? {}) as Attributes;
 // The cases vouch for the names; see `Inputs`.
 const inputsOf = (tensors: Named): Inputs => tensors as unknown as Inputs;
 
-/** Checks a case of an op that is a row. */
+/** Checks a case of an op that is a row. Throws `UnknownOption` for a case with an attribute or an input that the row does not read. */
 export async function checkOp(
   row: Row | WaitingRow,
   each: OpCase,
@@ -39,13 +39,22 @@ export async function checkOp(
 ): Promise<readonly string[]> {
   const checks = new Checks(loosened(each.tol!, allowance), dtype);
   const all = toTensors(each.in, dtype);
+  const attributes = watch((each.attrs ?? {}) as Attributes);
   if (typeof row === "object") {
-    const outputs = named(await row.waiting(inputsOf(all), attributesOf(each)));
+    const inputs = watch(inputsOf(all));
+    const outputs = named(await row.waiting(inputs.object, attributes.object));
+    refuseUnread(attributes, inputs);
     checks.addAll("forward", "out", outputs, each.out);
     return checks.settle();
   }
-  const host = Object.fromEntries(Object.entries(each.in).map(([name, spec]) => [name, numbersOf(spec)]));
-  const f = (moving: Named): Named => named(row(inputsOf({ ...all, ...moving }), attributesOf(each), host));
+  const host = watch(Object.fromEntries(Object.entries(each.in).map(([name, spec]) => [name, numbersOf(spec)])));
+  const f = (moving: Named): Named => {
+    const inputs = watch(inputsOf({ ...all, ...moving }));
+    const outputs = named(row(inputs.object, attributes.object, host.object));
+    const unread = new Set(host.unread());
+    refuseUnread(attributes, { ...inputs, unread: () => inputs.unread().filter((name) => unread.has(name)) });
+    return outputs;
+  };
   const others = (what: "forward" | "grad") => (name: string) =>
     allowance.alternatives && ((index: number) => allowance.alternatives!(each, what, name, index));
   checks.attempt("forward", () => checks.addAll("forward", "out", f({}), each.out, others("forward")));

@@ -1,11 +1,12 @@
 /**
  * Runs groups of cases on the device that is set and counts. A case passes if it passes in every dtype for which it has
- * tolerances; a case that no checker knows is skipped by name.
+ * tolerances; a case that no checker knows, or that has an option which its checker does not know, is skipped by name.
  */
-import { scopeAsync } from "@dormouse/tensor";
+import { type DType, scopeAsync } from "@dormouse/tensor";
 import type { Case, CaseFile } from "./case.ts";
 import { type FloatType, messageOf } from "./checks.ts";
 import { checkers } from "./groups.ts";
+import { UnknownOption } from "./watch.ts";
 
 /** Counts of cases. */
 export interface Counts {
@@ -36,6 +37,8 @@ export interface SuiteOptions {
   readonly group?: string | undefined;
   /** Only this dtype. */
   readonly dtype?: FloatType | undefined;
+  /** What the device can compute with; cases of other dtypes are skipped by name. Default: everything. */
+  readonly supported?: ReadonlySet<DType> | undefined;
   /** Folder of data sets; without it, cases that need one are skipped. */
   readonly data?: string | undefined;
   readonly onFailure?: (failure: Failure) => void;
@@ -66,11 +69,14 @@ async function runCase(
   report: Report,
 ): Promise<"passed" | "failed" | "skipped"> {
   const checker = checkers[file.group];
-  const dtypes = dtypesOf(each).filter((dtype) => !options.dtype || dtype === options.dtype);
+  const wanted = dtypesOf(each).filter((dtype) => !options.dtype || dtype === options.dtype);
+  const dtypes = wanted.filter((dtype) => options.supported?.has(dtype) ?? true);
   let outcome: "passed" | "failed" | "skipped" = "skipped";
+  let option: UnknownOption | null = null;
   for (const dtype of dtypes) {
     const messages = await check(() => checker?.(each, dtype, { file, data: options.data ?? null }) ?? null);
-    if (!messages) continue;
+    if (messages instanceof UnknownOption) option = messages;
+    if (!messages || messages instanceof UnknownOption) continue;
     if (outcome === "skipped") outcome = "passed";
     for (const message of messages) {
       outcome = "failed";
@@ -81,13 +87,21 @@ async function runCase(
   }
   if (outcome === "skipped") {
     const unknown = (report.unknown[file.group] ??= []);
-    if (!unknown.includes(each.op)) unknown.push(each.op);
+    const why = option
+      ? ` (${option.message})`
+      : wanted.length > 0 && dtypes.length === 0
+        ? ` (${wanted.join(", ")} is not supported)`
+        : "";
+    const name = `${each.op}${why}`;
+    if (!unknown.includes(name)) unknown.push(name);
   }
   return outcome;
 }
 
 /** What a checker throws is a failure, too. Tensors that it made are given up as far as they can be seen. */
-async function check(run: () => Promise<readonly string[]> | null): Promise<readonly string[] | null> {
+async function check(
+  run: () => Promise<readonly string[]> | null,
+): Promise<readonly string[] | UnknownOption | null> {
   try {
     return await scopeAsync(async (track) => {
       let pending: Promise<readonly string[]> | null = null;
@@ -95,6 +109,7 @@ async function check(run: () => Promise<readonly string[]> | null): Promise<read
       return await (pending as Promise<readonly string[]> | null);
     });
   } catch (error) {
+    if (error instanceof UnknownOption) return error;
     return [`threw ${messageOf(error)}`];
   }
 }

@@ -92,6 +92,7 @@ export interface Attributes {
   readonly start: number;
   readonly shifts: readonly number[];
   readonly diagonal: number;
+  readonly offset?: number;
   readonly size: number;
   readonly step: number;
   readonly descending: boolean;

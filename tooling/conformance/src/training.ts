@@ -114,7 +114,8 @@ async function train(
   const { f64, f32 } = each.tol;
   const losses = new Checks({ f64: { rtol: f64.loss, atol: f64.loss }, f32: { rtol: f32.loss, atol: f32.loss } }, dtype);
   const parameters = new Checks({ f64: { rtol: f64.params, atol: f64.params } }, "float64");
-  const options = optionsOf(each.optimiser);
+  const { name: _, ...configuration } = each.optimiser;
+  const options = optionsOf(configuration);
   const optimizer = make(
     each.schedule
       ? { ...options, learningRate: cosineDecay(each.optimiser.lr!, each.schedule.T_max, { final: each.schedule.eta_min }) }

@@ -19,6 +19,7 @@ import {
 import type { Case } from "../case.ts";
 import { Checks } from "../checks.ts";
 import type { Tolerance } from "../compare.ts";
+import { refuseUnread, watch } from "../watch.ts";
 import { type Computed, type Expected, compareTree } from "./tree.ts";
 
 /** A case of a calibration measure. */
@@ -232,7 +233,9 @@ export function checkCalibration(each: CalibrationCase, data: string | null): Pr
 }
 
 async function check(measure: Measure, each: CalibrationCase, data: string | null): Promise<readonly string[]> {
-  const got = (await measure(each, data)) as Readonly<Record<string, Computed>>;
+  const inputs = watch(each.in ?? {});
+  const got = (await measure({ ...each, in: inputs.object }, data)) as Readonly<Record<string, Computed>>;
+  refuseUnread(inputs);
   const failures: string[] = [];
   for (const [name, want] of Object.entries(each.expected)) {
     const checks = new Checks({ f64: toleranceOf(each.tol, name) }, "float64");

@@ -10,6 +10,7 @@ import {
 import type { ArraySpec, Case } from "../case.ts";
 import { Checks, toTensor } from "../checks.ts";
 import type { Tolerance } from "../compare.ts";
+import { refuseUnread, watch } from "../watch.ts";
 import { type Computed, type Expected, compareTree } from "./tree.ts";
 
 /** A case of a metric: plain arrays in, numbers by name out. */
@@ -71,8 +72,9 @@ const metrics: Readonly<Record<string, Metric>> = {
 
   multiclass_probabilities: async (each) => {
     const [p, y] = [softmax(values(each, "logits")), labels(each, "y_true")];
-    const auc = (multiclass: "one-vs-rest" | "one-vs-one", average: "macro" | "weighted"): Promise<number> =>
-      rocAuc(p, y, { multiclass, average });
+    // Only where the case asks: there is none where a class is missing.
+    const auc = (name: string, multiclass: "one-vs-rest" | "one-vs-one", average: "macro" | "weighted") =>
+      each.expected[name] == null ? undefined : rocAuc(p, y, { multiclass, average });
     const classes = p.shape[1]!;
     const top = (k: number): Tensor | undefined => (k <= classes ? topKAccuracy(p, y, { k }) : undefined);
     return {
@@ -81,10 +83,10 @@ const metrics: Readonly<Record<string, Metric>> = {
       top1: top(1),
       top2: top(2),
       top3: top(3),
-      roc_auc_ovr_macro: await auc("one-vs-rest", "macro"),
-      roc_auc_ovr_weighted: await auc("one-vs-rest", "weighted"),
-      roc_auc_ovo_macro: await auc("one-vs-one", "macro"),
-      roc_auc_ovo_weighted: await auc("one-vs-one", "weighted"),
+      roc_auc_ovr_macro: await auc("roc_auc_ovr_macro", "one-vs-rest", "macro"),
+      roc_auc_ovr_weighted: await auc("roc_auc_ovr_weighted", "one-vs-rest", "weighted"),
+      roc_auc_ovo_macro: await auc("roc_auc_ovo_macro", "one-vs-one", "macro"),
+      roc_auc_ovo_weighted: await auc("roc_auc_ovo_weighted", "one-vs-one", "weighted"),
     };
   },
 
@@ -144,7 +146,9 @@ export function checkMetric(each: MetricCase): Promise<readonly string[]> | null
   const metric = metrics[each.op];
   if (!metric) return null;
   const checks = new Checks({ f64: each.tol }, "float64");
-  return Promise.resolve(metric(each))
+  const inputs = watch(each.in);
+  return Promise.resolve(metric({ ...each, in: inputs.object }))
     .then((got) => compareTree(checks, "", got, each.expected))
+    .then(() => refuseUnread(inputs))
     .then(() => checks.settle());
 }

@@ -7,6 +7,7 @@ import { full, stack } from "@dormouse/tensor";
 import type { Case, Number64 } from "../case.ts";
 import { Checks, specOf } from "../checks.ts";
 import type { Tolerance } from "../compare.ts";
+import { refuseUnread, watch } from "../watch.ts";
 
 /** Options as the cases name them, which is as PyTorch does. */
 interface Configuration {
@@ -39,6 +40,7 @@ interface Configuration {
   readonly min_lr: number;
   readonly eps: number;
   readonly start_factor: number;
+  readonly end_factor?: number;
   readonly total_iters: number;
   readonly power: number;
   readonly decay: number;
@@ -82,7 +84,8 @@ const schedules: Readonly<Record<string, (rate: number, config: Configuration) =
     oneCycle(config.max_lr, config.total_steps, {
       ...phasesOf(config), divide: config.div_factor, finalDivide: config.final_div_factor,
     }),
-  linear_warmup: (rate, { total_iters, start_factor }) => linearWarmup(rate, total_iters, { start: start_factor }),
+  linear_warmup: (rate, { total_iters, start_factor, end_factor = 1 }) =>
+    linearWarmup(rate * end_factor, total_iters, { start: start_factor / end_factor }),
   constant: (rate, { factor, total_iters }) => join([constant(rate * factor), constant(rate)], [total_iters]),
   polynomial: (rate, { total_iters, power }) => polynomialDecay(rate, total_iters, { power }),
   inverse_time: (rate, { decay }) => inverseTimeDecay(rate, { decay }),
@@ -103,21 +106,25 @@ const momenta: Readonly<Record<string, (config: Configuration) => Schedule>> = {
 /** Checks a case, or returns null for a schedule that there is not. */
 export function checkSchedule(each: ScheduleCase): Promise<readonly string[]> | null {
   const checks = new Checks({ f64: each.tol }, "float64");
+  const { last_epoch: _, verbose: __, ...given } = each.config;
+  const config = watch(given as Configuration);
   const add = (what: string, schedule: Schedule, wanted: readonly number[]): void => {
     const rates = wanted.map((_, step) => schedule(full([], step, { dtype: "float64" })));
     checks.add(what, "out", stack(rates), specOf(wanted));
   };
   if (each.op === "reduce_on_plateau") {
-    checks.addNumbers("rate", plateauRates(each), specOf(each.lr));
+    checks.addNumbers("rate", plateauRates({ ...each, config: config.object }), specOf(each.lr));
+    refuseUnread(config);
     return checks.settle();
   }
   const make = schedules[each.op];
   if (!make) return null;
-  checks.attempt("rate", () => add("rate", make(each.base_lr, each.config), each.lr));
+  checks.attempt("rate", () => add("rate", make(each.base_lr, config.object), each.lr));
   const momentum = momenta[each.op];
   if (each.momentum && momentum) {
-    checks.attempt("momentum", () => add("momentum", momentum(each.config), each.momentum!));
+    checks.attempt("momentum", () => add("momentum", momentum(config.object), each.momentum!));
   }
+  refuseUnread(config);
   return checks.settle();
 }
 

@@ -13,6 +13,7 @@ import {
 } from "@dormouse/tensor";
 import type { ArraySpec, Arrays, Case, CaseFile } from "../case.ts";
 import { Checks, type FloatType, specOf, toTensor, toTensors } from "../checks.ts";
+import { UnknownOption } from "../watch.ts";
 
 /** A case of an optimizer, of two groups of parameters, or of an average. */
 export interface OptimizerCase extends Case {
@@ -68,13 +69,16 @@ const names: Readonly<Record<keyof Configuration, string>> = {
   momentum_decay: "momentumDecay", etas: "factors", step_sizes: "limits",
 };
 
-/** Options under the names of the API. */
-export const optionsOf = (config: Configuration): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(config).flatMap(([name, value]) =>
-      name in names ? [[names[name as keyof Configuration], value] as const] : [],
-    ),
-  );
+/** Choices of an implementation, which change no number. */
+const ofTheImplementation: ReadonlySet<string> = new Set(["foreach", "fused", "capturable", "differentiable"]);
+
+/** Options under the names of the API. Throws `UnknownOption` for one that has none. */
+export function optionsOf(config: Configuration): Record<string, unknown> {
+  const given = Object.entries(config).filter(([name, value]) => value !== null && !ofTheImplementation.has(name));
+  const unknown = given.flatMap(([name]) => (name in names ? [] : [name]));
+  if (unknown.length > 0) throw new UnknownOption(unknown);
+  return Object.fromEntries(given.map(([name, value]) => [names[name as keyof Configuration], value]));
+}
 
 /** Optimizers by the names of the cases. */
 export const optimizers: Readonly<Record<string, (options: Record<string, unknown>) => Optimizer>> = {
@@ -133,7 +137,7 @@ export function checkOptimizer(
   const problem = problemOf(file, each.problem, dtype);
   if (each.kind === "optimiser") return checkTrajectory(each, dtype, problem, joint(make(optionsOf(each.config!))));
   if (each.kind !== "optimiser-groups") return null;
-  const groups = each.groups!.map((group) => ({ params: group.params, optimizer: make(optionsOf(group)) }));
+  const groups = each.groups!.map(({ params, ...options }) => ({ params, optimizer: make(optionsOf(options)) }));
   return checkTrajectory(each, dtype, problem, separate(groups));
 }
 

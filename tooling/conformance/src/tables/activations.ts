@@ -5,6 +5,12 @@ import {
 } from "@dormouse/nn";
 import { logSigmoid, relu, sigmoid, sin, softplus, square, tanh } from "@dormouse/tensor";
 import type { Table } from "../table.ts";
+import { UnknownOption } from "../watch.ts";
+
+/** Refuses a constant that is not the one of the function. */
+function only(name: string, given: number | undefined, constant: number): void {
+  if (given !== undefined && given !== constant) throw new UnknownOption([`${name} ${given}`]);
+}
 
 /** Activation functions. */
 export const activations: Table = {
@@ -15,10 +21,10 @@ export const activations: Table = {
   leaky_relu: ({ x }, { negative_slope }) => leakyRelu(x, { slope: negative_slope }),
   elu: ({ x }, { alpha }) => elu(x, { alpha }),
   celu: ({ x }, { alpha }) => celu(x, { alpha }),
-  selu: ({ x }) => selu(x),
+  selu: ({ x }, { alpha, scale }) => (only("alpha", alpha, 1.6732632423543772), only("scale", scale, 1.0507009873554805), selu(x)),
   softplus: ({ x }, { beta }) => softplus(x, { beta }),
   gelu: ({ x }, { approximate }) => gelu(x, { kind: approximate === "none" ? "exact" : approximate }),
-  silu: ({ x }) => silu(x),
+  silu: ({ x }, { beta }) => (only("beta", beta, 1), silu(x)),
   swish: ({ x }, { beta }) => swish(x, { beta }),
   swish_beta: ({ x, beta }) => swish(x, { beta }),
   hardtanh: ({ x }, { min, max }) => hardtanh(x, { min: min!, max: max! }),

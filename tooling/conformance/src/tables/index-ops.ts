@@ -6,6 +6,7 @@ import {
   squeeze, stack, swapAxes, take, takeAlongAxis, takeNd, tile, tril, triu, where, windows,
 } from "@dormouse/tensor";
 import type { Attributes, Table } from "../table.ts";
+import { UnknownOption } from "../watch.ts";
 
 type Range = number | "..." | readonly [number | null, (number | null)?, (number | null)?];
 
@@ -15,10 +16,15 @@ function rangesOf(slices: Attributes["slices"]): readonly Range[] {
   return slices.split(",").map((part): Range => {
     const text = part.trim();
     if (text === "...") return "...";
+    if (!/^-?\d*(:-?\d*){0,2}$/.test(text)) throw new UnknownOption([`slice ${text}`]);
     const bounds = text.split(":").map((bound) => (bound === "" ? null : Number(bound)));
     return bounds.length === 1 ? bounds[0]! : [bounds[0]!, bounds[1] ?? null, bounds[2] ?? null];
   });
 }
+
+const padModes: Readonly<Record<string, "constant" | "reflect" | "edge" | "circular">> = {
+  constant: "constant", reflect: "reflect", replicate: "edge", circular: "circular",
+};
 
 /** Pairs of widths are listed for the last axis first. */
 const widthsOf = (rank: number, flat: readonly number[]): (readonly [number, number])[] =>
@@ -53,8 +59,15 @@ export const indexing: Table = {
   stack: ({ a, b }, { axis }) => stack([a, b], { axis: axis! }),
   split: ({ x }, { sizes, axis }) => numbered(splitAlong(x, sizes, { axis: axis! })),
   chunk: ({ x }, { chunks, axis }) => numbered(chunk(x, chunks, { axis: axis! })),
-  pad: ({ x }, { pad_last_first, mode, value }) =>
-    pad(x, widthsOf(x.rank, pad_last_first), { mode: mode === "replicate" ? "edge" : mode, value: value ?? 0 }),
+  pad({ x }, { pad_last_first, mode, value }) {
+    const how = padModes[mode];
+    if (!how) throw new UnknownOption([`mode ${mode}`]);
+    const widths = widthsOf(x.rank, pad_last_first);
+    const whole = pad(x, widths.map(([low, high]) => [Math.max(low, 0), Math.max(high, 0)]), { mode: how, value: value ?? 0 });
+    // A negative width cuts off.
+    const ranges = widths.map(([low, high]) => [Math.max(-low, 0), high < 0 ? high : null] as const);
+    return slice(whole, ranges);
+  },
   reshape: ({ x }, attributes) =>
     reshape(attributes.permute ? permute(x, attributes.permute) : x, attributes.shape),
   permute: ({ x }, { axes }) => permute(x, axes),
@@ -70,7 +83,7 @@ export const indexing: Table = {
     axes.reduce<Tensor>((rolled, axis, i) => roll(rolled, shifts[i]!, { axis }), x),
   tril: ({ x }, attributes) => tril(x, { offset: attributes.diagonal }),
   triu: ({ x }, attributes) => triu(x, { offset: attributes.diagonal }),
-  diagonal: ({ x }) => diagonal(x),
+  diagonal: ({ x }, { offset }) => diagonal(x, { offset: offset ?? 0 }),
   diag_embed: ({ x }) => diagEmbed(x),
   unfold_windows: ({ x }, { axis, size, step }) => windows(x, size, { axes: [axis!], stride: step }),
   tensor_diff: ({ x }, { axis }) => diff(x, { axis: axis! }),

@@ -6,6 +6,7 @@ import {
 } from "@dormouse/losses";
 import type { Tensor } from "@dormouse/tensor";
 import type { Attributes, Row, Table } from "../table.ts";
+import { UnknownOption } from "../watch.ts";
 
 interface Reduced {
   readonly reduction: "none" | "mean" | "sum";
@@ -39,11 +40,15 @@ export const losses: Table = {
   pinball_loss: ({ x, t }, attributes) => pinball(x, t, { ...reducedBy(attributes), quantile: attributes.q }),
   multi_margin_loss: ({ x, t }, attributes) =>
     multiMargin(x, t, { ...reducedBy(attributes), p: attributes.p as 1 | 2, margin: attributes.margin }),
-  cross_entropy: ({ x, t, w }, attributes) =>
-    crossEntropy(x, t, {
+  cross_entropy({ x, t, w }, attributes) {
+    // What targets are, and where the classes are, is told by dtypes and shapes.
+    const { soft = false, layout = "NC" } = attributes;
+    if (soft !== (t.dtype === x.dtype) || !layout.startsWith("NC")) throw new UnknownOption(["layout"]);
+    return crossEntropy(x, t, {
       ...reducedBy(attributes),
       ...given({ weight: w as Tensor | undefined, ignoreIndex: attributes.ignore_index, labelSmoothing: attributes.label_smoothing }),
-    }),
+    });
+  },
   nll_loss: ({ logp, t, w }, attributes) =>
     nll(logp, t, {
       ...reducedBy(attributes),

@@ -36,7 +36,7 @@ export const reduce: Table = {
   count_nonzero: reduction(countNonzero),
   var: ({ x }, attributes) => variance(x, { ...optionsOf(attributes), correction: attributes.correction }),
   std: ({ x }, attributes) => std(x, { ...optionsOf(attributes), correction: attributes.correction }),
-  norm: ({ x }, attributes) => norm(x, { ...optionsOf(attributes), p: attributes.p }),
+  norm: ({ x }, attributes) => norm(x, { ...optionsOf(attributes), p: Number(attributes.p) }),
   max: ({ x }, attributes) => ({ values: max(x, optionsOf(attributes)), indices: argmax(x, optionsOf(attributes)) }),
   min: ({ x }, attributes) => ({ values: min(x, optionsOf(attributes)), indices: argmin(x, optionsOf(attributes)) }),
   cumsum: along(cumsum),
