@@ -3,7 +3,7 @@
  * never copied by a subset and never converted before they are in a batch, so 60 000 byte images stay 47 MB.
  */
 import { ShapeError, type Tensor, ValueError } from "@dormouse/tensor";
-import { type Field, type FieldInput, type ValueCheck, fieldOf, gatherRows } from "./field.ts";
+import { type Field, type FieldInput, type HostArray, type ValueCheck, fieldOf, gatherRows } from "./field.ts";
 import { tensorOf } from "./host.ts";
 import { rangeOf } from "./random.ts";
 
@@ -16,6 +16,12 @@ export interface Source<B extends object> {
   readonly length: number;
   /** The examples at `positions`, as one batch of fresh tensors; random changes depend on `epoch`. */
   batch(positions: Uint32Array, epoch: number): B | Promise<B>;
+}
+
+/** An array of a file, as the readers of `@dormouse/formats` give it. */
+export interface FileArray {
+  readonly data: HostArray;
+  readonly shape: readonly number[];
 }
 
 /** What a batch was drawn for. A change that is a function of these can be drawn again when a run is resumed. */
@@ -153,16 +159,28 @@ export class Dataset<B extends object = Batch> implements Source<B> {
  * const points = dataset({ x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: Int32Array.of(0, 1, 1, 0) });
  * console.log(points.length); // 4
  * ```
+ * The arrays of a file can be given as they were read: `dataset(await readNpz(bytes))`,
+ * `dataset(readSafetensors(bytes).tensors)` or `dataset({ x: readIdx(images), y: readIdx(labels) })`. Integers of 64
+ * bits become int32 where their values allow it.
+ *
  * @throws ShapeError where fields differ in length or are ragged; ValueError for no fields, or for NaN and infinities
  * unless `check` is `"none"`.
  */
 export function dataset<F extends Readonly<Record<string, FieldInput>>>(
   fields: F,
+  options?: { readonly check?: ValueCheck },
+): Dataset<{ readonly [K in keyof F]: Tensor }>;
+export function dataset(arrays: ReadonlyMap<string, FileArray>, options?: { readonly check?: ValueCheck }): Dataset;
+export function dataset(
+  fields: Readonly<Record<string, FieldInput>> | ReadonlyMap<string, FileArray>,
   options: { readonly check?: ValueCheck } = {},
-): Dataset<{ readonly [K in keyof F]: Tensor }> {
-  const made = Object.entries(fields).map(
-    ([name, input]) => [name, fieldOf(name, input, options.check ?? "finite")] as const,
-  );
+): Dataset {
+  // What a file calls the types of its arrays is its own affair; the arrays themselves say what they hold.
+  const inputs: [string, FieldInput][] =
+    fields instanceof Map
+      ? [...(fields as ReadonlyMap<string, FileArray>)].map(([name, { data, shape }]) => [name, { data, shape }])
+      : Object.entries(fields as Readonly<Record<string, FieldInput>>);
+  const made = inputs.map(([name, input]) => [name, fieldOf(name, input, options.check ?? "finite")] as const);
   const [first] = made;
   if (!first) throw new ValueError("data", "a dataset has at least one field", { hint: "dataset({ x, y })" });
   const length = first[1].shape[0]!;
@@ -184,6 +202,6 @@ export function dataset<F extends Readonly<Record<string, FieldInput>>>(
   return new Dataset(
     Object.fromEntries(made),
     rangeOf(length),
-    (batch) => batch as { readonly [K in keyof F]: Tensor },
+    (batch) => batch,
   );
 }

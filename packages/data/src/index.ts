@@ -1,9 +1,25 @@
 /** `@dormouse/data`: datasets, seeded loaders, splits, readers and generators. */
 export { type AugmentationOptions, imageAugmentation } from "./augment.ts";
-export { type Batch, type BatchContext, Dataset, type FieldChange, type Source, dataset } from "./dataset.ts";
+export { type Batch, type BatchContext, Dataset, type FieldChange, type FileArray, type Source, dataset } from "./dataset.ts";
+export { examples } from "./examples.ts";
 export type { Field, FieldInput, HostArray, ValueCheck } from "./field.ts";
+export { type LabeledFiles, labeledFiles } from "./files.ts";
+export { type ImagePixels, type PixelData, channelsFirst, resizeImage } from "./images.ts";
+export { type KMeans, type KMeansOptions, kMeans } from "./k-means.ts";
+export {
+  type CorruptLabelsOptions,
+  type PseudoLabelOptions,
+  type PseudoLabels,
+  corruptLabels,
+  pseudoLabels,
+} from "./labels.ts";
 export { type Loaded, type Loader, type LoaderOptions, loader } from "./loader.ts";
+export { type MaskOptions, type Masked, maskPatches, maskRandom } from "./mask.ts";
+export { type LabeledBatch, type MixOptions, cutmix, mixup } from "./mix.ts";
+export { type NeighborOptions, type Neighbors, nearestNeighbors } from "./neighbors.ts";
+export { type ParquetOptions, type ParquetSource, readParquet, streamParquet } from "./parquet.ts";
 export { Random } from "./random.ts";
+export type { Rows } from "./rows.ts";
 export {
   type Bootstrap,
   type DealOptions,
@@ -19,6 +35,25 @@ export {
   splitIndices,
   weightedSample,
 } from "./split.ts";
+export { type WorkerFunction, type WorkersOptions, inWorkers } from "./workers.ts";
+export {
+  type CsvRecord,
+  type StreamCsvOptions,
+  streamCsv,
+  streamJsonLines,
+  streamLines,
+} from "./stream/readers.ts";
+export type { ExampleField, StreamExample } from "./stream/stack.ts";
+export {
+  type BatchOptions,
+  type Items,
+  Stream,
+  type StreamContext,
+  type StreamMapOptions,
+  type StreamSource,
+  stream,
+} from "./stream/stream.ts";
+export type { TextItems, TextOptions, TextSource } from "./stream/text.ts";
 export {
   type Samples,
   type SamplesOptions,
@@ -52,4 +87,4 @@ export {
 export type { Delimiter } from "./csv/parse.ts";
 export { type Column, type CsvOptions, Table, readCsv } from "./csv/table.ts";
 export type { ColumnType, Decimal } from "./csv/types.ts";
-export { type RecordOptions, type TableRecord, readJsonLines, tableOf } from "./csv/records.ts";
+export { type TableOptions, type TableRecord, readJsonLines, tableOf } from "./csv/records.ts";

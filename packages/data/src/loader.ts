@@ -7,6 +7,7 @@ import { type Tensor, ValueError } from "@dormouse/tensor";
 import type { Source } from "./dataset.ts";
 import { hostWords } from "./host.ts";
 import { Random, rangeOf } from "./random.ts";
+import { requireWhole } from "./whole.ts";
 
 /** How a loader draws. */
 export interface LoaderOptions {
@@ -46,10 +47,10 @@ export interface Loader<B extends object> extends Iterable<Loaded<B>>, AsyncIter
  */
 export function loader<B extends object>(source: Source<B>, options: LoaderOptions = {}): Loader<B> {
   const { batch = 32, shuffle, epoch: first = 0, dropLast = false, prefetch = 0 } = options;
-  checkWhole("batch", batch, 1);
-  checkWhole("epoch", first, 0);
-  checkWhole("prefetch", prefetch, 0);
-  if (typeof shuffle === "number") checkWhole("shuffle", shuffle, Number.MIN_SAFE_INTEGER);
+  requireWhole("loader", "batch", batch, 1);
+  requireWhole("loader", "epoch", first, 0);
+  requireWhole("loader", "prefetch", prefetch, 0);
+  if (typeof shuffle === "number") requireWhole("loader", "shuffle", shuffle, Number.MIN_SAFE_INTEGER);
   if (source.length === 0) {
     throw new ValueError("loader", "the dataset is empty", {
       received: 0,
@@ -99,8 +100,8 @@ export function loader<B extends object>(source: Source<B>, options: LoaderOptio
   }
 
   const epochOf = (number: number, start = 0): Iterable<Loaded<B>> & AsyncIterable<Loaded<B>> => {
-    checkWhole("epoch", number, 0);
-    checkWhole("start", start, 0);
+    requireWhole("loader", "epoch", number, 0);
+    requireWhole("loader", "start", start, 0);
     return { [Symbol.iterator]: () => walk(number, start), [Symbol.asyncIterator]: () => walkAhead(number, start) };
   };
   let current = first;
@@ -145,13 +146,3 @@ function later<T>(work: () => Promise<T>): Later<T> {
 
 const withIndices = <B extends object>(batch: B, indices: Uint32Array): Loaded<B> =>
   Object.defineProperty({ ...batch }, "indices", { value: indices, enumerable: false }) as Loaded<B>;
-
-function checkWhole(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new ValueError("loader", `${name} ${value} is not a whole number from ${least}`, {
-      expected: least,
-      received: value,
-      hint: `give ${name} a whole number, at least ${least}`,
-    });
-  }
-}

@@ -77,6 +77,26 @@ export class Random {
     }
   }
 
+  /** Gamma with this shape and scale 1 (G. Marsaglia and W. W. Tsang 2000). */
+  gamma(shape: number): number {
+    // A shape below 1 is one above it, times a power of a uniform number.
+    if (shape < 1) return this.gamma(shape + 1) * (1 - this.uniform()) ** (1 / shape);
+    const d = shape - 1 / 3;
+    const c = 1 / Math.sqrt(9 * d);
+    for (;;) {
+      const x = this.normal();
+      const v = (1 + c * x) ** 3;
+      if (v > 0 && Math.log(1 - this.uniform()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v;
+    }
+  }
+
+  /** Beta with these shapes: between 0 and 1, 1/2 on average where they are equal. */
+  beta(a: number, b: number): number {
+    const [left, right] = [this.gamma(a), this.gamma(b)];
+    // Both can be too small for a number where the shapes are; the outcome is then 0 or 1.
+    return left + right > 0 ? left / (left + right) : this.uniform() < a / (a + b) ? 1 : 0;
+  }
+
   /** Puts `items` in random order, in place (Fisher–Yates). */
   shuffle<A extends { [index: number]: number; readonly length: number }>(items: A): A {
     for (let i = items.length - 1; i > 0; i--) {

@@ -170,16 +170,28 @@ export function bootstrap(n: number, options: { readonly seed?: number; readonly
 }
 
 /**
- * Draws `count` rows with replacement, each with probability proportional to its weight; `data.subset` of the result
- * balances classes.
+ * Draws `count` rows, each with probability proportional to its weight; `data.subset` of the result balances classes.
+ * Without replacement a row is drawn at most once, and each draw is in proportion to the weights of the rows that are
+ * left (P. S. Efraimidis and P. G. Spirakis 2006).
  *
- * @throws ValueError for a weight that is negative or not finite, or weights that are all 0.
+ * ```ts
+ * console.log(weightedSample([0, 1, 0, 3], { count: 2, replace: false, seed: 1 }).toSorted()); // Uint32Array(2) [ 1, 3 ]
+ * ```
+ * @throws ValueError for a weight that is negative or not finite, for weights that are all 0, and without replacement
+ * for more rows than have a weight above 0.
  */
 export function weightedSample(
   weights: ArrayLike<number>,
-  options: { readonly count?: number; readonly seed?: number } = {},
+  options: {
+    /** Default: as many as there are weights. */
+    readonly count?: number;
+    /** Default 0. */
+    readonly seed?: number;
+    /** Whether a row can be drawn again. Default true. */
+    readonly replace?: boolean;
+  } = {},
 ): Uint32Array {
-  const { count = weights.length, seed = 0 } = options;
+  const { count = weights.length, seed = 0, replace = true } = options;
   checkCount("weightedSample", weights.length, count);
   const ends = new Float64Array(weights.length);
   let total = 0;
@@ -197,6 +209,7 @@ export function weightedSample(
   if (total === 0)
     throw new ValueError("weightedSample", "all weights are 0", { hint: "give some row a positive weight" });
   const random = new Random(seed);
+  if (!replace) return sampleOnce(weights, count, random);
   return Uint32Array.from({ length: count }, () => {
     const at = random.uniform(0, total);
     let low = 0;
@@ -208,6 +221,20 @@ export function weightedSample(
     }
     return low;
   });
+}
+
+/** The `count` rows that come first when each waits for a time that is exponential with its weight as rate. */
+function sampleOnce(weights: ArrayLike<number>, count: number, random: Random): Uint32Array {
+  const times = Float64Array.from(weights, (weight) => -Math.log(1 - random.uniform()) / weight);
+  const rows = rangeOf(times.length).filter((row) => weights[row]! > 0);
+  if (count > rows.length) {
+    throw new ValueError("weightedSample", `${count} different rows of ${rows.length} with a weight above 0`, {
+      expected: rows.length,
+      received: count,
+      hint: `draw at most ${rows.length}, or with replacement`,
+    });
+  }
+  return rows.sort((a, b) => times[a]! - times[b]! || a - b).slice(0, count);
 }
 
 function withTrain(fractions: Fractions): Record<string, number> {

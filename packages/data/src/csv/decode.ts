@@ -4,15 +4,22 @@ import { ValueError } from "@dormouse/tensor";
 /** Encodings a file can be in. `latin1` is Windows-1252, as the web reads it. */
 export type Encoding = "utf-8" | "utf-16le" | "utf-16be" | "latin1";
 
+/** The encoding that the first bytes of a text show: by byte-order mark, else UTF-8; throws for what is no text. */
+export function encodingOf(op: string, bytes: Uint8Array): Encoding {
+  const [a, b] = bytes;
+  if (a === 0xff && b === 0xfe) return "utf-16le";
+  if (a === 0xfe && b === 0xff) return "utf-16be";
+  refuseOthers(op, bytes);
+  return "utf-8";
+}
+
 /** The text of `bytes`: by `encoding`, else by byte-order mark, else UTF-8, which is checked. */
 export function decodeText(bytes: Uint8Array, encoding?: Encoding): string {
-  const [a, b] = bytes;
-  const marked: Encoding | undefined =
-    a === 0xff && b === 0xfe ? "utf-16le" : a === 0xfe && b === 0xff ? "utf-16be" : undefined;
-  if (!encoding && !marked) refuseOthers(bytes);
-  const used = encoding ?? marked ?? "utf-8";
+  const used = encoding ?? encodingOf("readCsv", bytes);
   try {
-    return new TextDecoder(used, { fatal: true }).decode(bytes);
+    // Not in one call: Node 20 and 22 then read Windows-1252 as ISO 8859-1, and "€" is lost.
+    const decoder = new TextDecoder(used, { fatal: true });
+    return decoder.decode(bytes, { stream: true }) + decoder.decode();
   } catch {
     throw new ValueError("readCsv", `the bytes are not text in ${used}`, {
       expected: used,
@@ -22,18 +29,21 @@ export function decodeText(bytes: Uint8Array, encoding?: Encoding): string {
   }
 }
 
-function refuseOthers(bytes: Uint8Array): void {
+function refuseOthers(op: string, bytes: Uint8Array): void {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
-    throw new ValueError("readCsv", "the bytes are gzip-compressed", {
-      hint: "decompress them first: await gunzip(bytes) from @dormouse/formats",
+    throw new ValueError(op, "the bytes are gzip-compressed", {
+      hint:
+        op === "readCsv"
+          ? "decompress them first: await gunzip(bytes) from @dormouse/formats"
+          : 'decompress them on the way: () => file.stream().pipeThrough(new DecompressionStream("gzip"))',
     });
   }
   if (bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3) {
-    throw new ValueError("readCsv", "the bytes are a zip archive or a spreadsheet", { hint: "save it as CSV" });
+    throw new ValueError(op, "the bytes are a zip archive or a spreadsheet", { hint: "save it as CSV" });
   }
   const zero = bytes.subarray(0, 4096).indexOf(0);
   if (zero >= 0) {
-    throw new ValueError("readCsv", `byte ${zero} is 0, which no text in UTF-8 holds`, {
+    throw new ValueError(op, `byte ${zero} is 0, which no text in UTF-8 holds`, {
       hint: `if this is text, pass { encoding: "${zero % 2 === 1 ? "utf-16le" : "utf-16be"}" }`,
     });
   }

@@ -17,7 +17,26 @@ export interface Row {
 const candidates: readonly Delimiter[] = [",", ";", "\t", "|", "blanks"];
 
 /** Rows of `text`. Empty lines, and lines that begin with `comment`, are left out. Blanks around cells are too. */
-export function parseRows(text: string, delimiter: Delimiter, comment?: string, limit = Infinity): Row[] {
+export const parseRows = (text: string, delimiter: Delimiter, comment?: string, limit = Infinity): Row[] =>
+  parsePart(text, delimiter, comment, { limit }).rows;
+
+/** What `parsePart` read of a text. */
+export interface ParsedPart {
+  readonly rows: Row[];
+  /** Characters that belong to `rows`; in a text that goes on, those after them are to be given again with the rest. */
+  readonly consumed: number;
+  /** Number of the line after them. */
+  readonly line: number;
+}
+
+/** As `parseRows`, from line `line` on; a text that `goesOn` ends where its last whole row does. */
+export function parsePart(
+  text: string,
+  delimiter: Delimiter,
+  comment: string | undefined,
+  options: { readonly limit?: number; readonly line?: number; readonly goesOn?: boolean },
+): ParsedPart {
+  const { limit = Infinity, line: firstLine = 1, goesOn = false } = options;
   const rows: Row[] = [];
   const blanks = delimiter === "blanks";
   const length = text.length;
@@ -25,7 +44,7 @@ export function parseRows(text: string, delimiter: Delimiter, comment?: string, 
   const isEnd = (at: number): boolean => at >= length || text[at] === "\n" || text[at] === "\r";
   const isBreak = (at: number): boolean => isEnd(at) || (blanks ? isGap(at) : text[at] === delimiter);
   let at = 0;
-  let line = 1;
+  let line = firstLine;
   const skipGaps = (): void => {
     while (at < length && isGap(at)) at++;
   };
@@ -34,9 +53,14 @@ export function parseRows(text: string, delimiter: Delimiter, comment?: string, 
     at++;
     line++;
   };
+  /** Whether more text could still change what ends here: a line feed after a carriage return belongs to it. */
+  const mayGoOn = (): boolean => goesOn && (at >= length || (text[at] === "\r" && at + 1 === length));
   while (at < length && rows.length < limit) {
+    const start = { at, line };
+    const incomplete = (): ParsedPart => ({ rows, consumed: start.at, line: start.line });
     if (comment && text.startsWith(comment, at)) {
       while (!isEnd(at)) at++;
+      if (mayGoOn()) return incomplete();
       skipLineEnd();
       continue;
     }
@@ -45,7 +69,9 @@ export function parseRows(text: string, delimiter: Delimiter, comment?: string, 
       skipGaps();
       if (blanks && isEnd(at)) break;
       if (text[at] === '"') {
-        row.cells.push(quoted());
+        const cell = quoted();
+        if (cell === null) return incomplete();
+        row.cells.push(cell);
         skipGaps();
         if (!isBreak(at) && !(blanks && isGap(at - 1))) {
           throw new ValueError("readCsv", `line ${line}: ${JSON.stringify(text[at])} follows a closing quote`, {
@@ -60,18 +86,21 @@ export function parseRows(text: string, delimiter: Delimiter, comment?: string, 
       if (isEnd(at)) break;
       if (!blanks) at++;
     }
+    if (mayGoOn()) return incomplete();
     if (row.cells.length > 1 || (row.cells.length === 1 && row.cells[0] !== "")) rows.push(row);
     skipLineEnd();
   }
-  return rows;
+  return { rows, consumed: Math.min(at, length), line };
 
-  function quoted(): string {
+  /** The cell between quotes from `at` on; null where it may be closed in text that is still to come. */
+  function quoted(): string | null {
     const opened = line;
     let cell = "";
     at++;
     for (;;) {
       const close = text.indexOf('"', at);
       if (close < 0) {
+        if (goesOn) return null;
         throw new ValueError("readCsv", `line ${opened}: a quote is opened and never closed`, {
           hint: 'close it, or write it twice: ""',
         });

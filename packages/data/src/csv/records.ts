@@ -6,8 +6,8 @@ import { inferType } from "./types.ts";
 /** A row as an object. Null, undefined, NaN and a missing key are missing values. */
 export type TableRecord = Readonly<Record<string, string | number | boolean | bigint | null | undefined>>;
 
-/** The options of `readCsv` that concern columns and not text. */
-export type RecordOptions = Pick<CsvOptions, "types" | "categoryLimit">;
+/** The options of `readCsv` that concern columns and not text. Text of numbers has a decimal point by default. */
+export type TableOptions = Pick<CsvOptions, "types" | "categoryLimit" | "decimal">;
 
 /**
  * A table of records, with the columns of all of them in order of first appearance.
@@ -18,8 +18,9 @@ export type RecordOptions = Pick<CsvOptions, "types" | "categoryLimit">;
  * ```
  * @throws ValueError for no records, and for values that are not text, numbers or truth values.
  */
-export function tableOf(records: readonly TableRecord[], options: RecordOptions = {}): Table {
+export function tableOf(records: readonly TableRecord[], options: TableOptions = {}): Table {
   const names = [...new Set(records.flatMap((record) => Object.keys(record)))];
+  const { decimal = "." } = options;
   if (names.length === 0) throw new ValueError("tableOf", "there are no records", { hint: "pass at least one object" });
   return new Table(
     names.map((name): Column => {
@@ -28,9 +29,10 @@ export function tableOf(records: readonly TableRecord[], options: RecordOptions 
       return {
         name,
         cells,
-        ...(given ? { type: given, reason: "as asked" } : inferType(name, cells, ".", options.categoryLimit ?? 100)),
+        ...(given ? { type: given, reason: "as asked" } : inferType(name, cells, decimal, options.categoryLimit ?? 100)),
       };
     }),
+    { decimal },
   );
 }
 
@@ -39,7 +41,7 @@ export function tableOf(records: readonly TableRecord[], options: RecordOptions 
  *
  * @throws ValueError with the number of the line for what is not a JSON object of plain values.
  */
-export function readJsonLines(text: string, options: RecordOptions = {}): Table {
+export function readJsonLines(text: string, options: TableOptions = {}): Table {
   const records: TableRecord[] = [];
   text.split(/\r?\n/).forEach((line, index) => {
     if (line.trim() === "") return;

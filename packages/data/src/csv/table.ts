@@ -36,7 +36,8 @@ export interface CsvOptions {
   readonly categoryLimit?: number;
 }
 
-const defaultMissing = ["", "NA", "N/A", "?", "NaN", "nan", "null", "NULL"];
+/** Cells that mean "missing" where nothing else is said. */
+export const defaultMissing = ["", "NA", "N/A", "?", "NaN", "nan", "null", "NULL"];
 const setAsideTypes: readonly ColumnType[] = ["id", "date", "text", "constant", "empty"];
 
 /** Named columns of equal length. Immutable. */
@@ -172,7 +173,12 @@ export function readCsv(source: string | Uint8Array | ArrayBuffer, options: CsvO
 }
 
 /** The names of the columns; takes the header out of `rows`. */
-function headerOf(rows: Row[], header: CsvOptions["header"], missing: ReadonlySet<string>, decimal: Decimal): string[] {
+export function headerOf(
+  rows: Row[],
+  header: CsvOptions["header"],
+  missing: ReadonlySet<string>,
+  decimal: Decimal,
+): string[] {
   const first = rows[0]!.cells;
   let names: readonly string[];
   if (Array.isArray(header)) names = header as readonly string[];
