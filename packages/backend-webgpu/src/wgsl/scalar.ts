@@ -54,8 +54,13 @@ export function emitScalars(
     lines.push(`let ${name} = ${value};`);
     names.set(scalar, name);
   };
-  const holds = (conditions: readonly Condition[]): string =>
-    conditions.map((condition) => `u32(${affineText(condition, index)}) < ${condition.below}u`).join(" && ") || "true";
+  const isFixed = ({ strides }: Condition): boolean => strides.every((stride, axis) => stride === 0 || (index[axis] ?? null) === null);
+  /** The conditions that depend on an index, as a test; "false" where one that does not fails. */
+  const holds = (conditions: readonly Condition[]): string => {
+    if (conditions.some((each) => isFixed(each) && !(each.offset >= 0 && each.offset < each.below))) return "false";
+    const moving = conditions.filter((each) => !isFixed(each));
+    return moving.map((each) => `u32(${affineText(each, index)}) < ${each.below}u`).join(" && ") || "true";
+  };
 
   for (const scalar of scalarOrder(roots)) {
     switch (scalar.op) {
@@ -77,11 +82,12 @@ export function emitScalars(
         );
         const value = shader.load(scalar.arg, affineText(scalar.at, index) + moves.join(""));
         const fill = literal(shader, scalar.dtype, scalar.fill ?? 0);
-        if (value === null) names.set(scalar, fill);
-        else if (!scalar.valid) hold(scalar, value);
+        const test = holds(scalar.valid ?? []);
+        if (value === null || test === "false") hold(scalar, fill);
+        else if (test === "true") hold(scalar, value);
         else {
           const name = shader.fresh();
-          lines.push(`var ${name} = ${fill};`, `if (${holds(scalar.valid)}) { ${name} = ${value}; }`);
+          lines.push(`var ${name} = ${fill};`, `if (${test}) { ${name} = ${value}; }`);
           names.set(scalar, name);
         }
         break;
