@@ -1,14 +1,14 @@
 /**
- * Conformal prediction: sets and intervals that hold the truth with a chosen probability, whatever the model, as long
- * as calibration examples and new ones are exchangeable. Scores are computed as tensors; the one quantile is taken on
- * the host.
+ * Conformal prediction of classes: sets that hold the label with a chosen probability, whatever the model, as long as
+ * calibration examples and new ones are exchangeable. Scores are computed as tensors; the one quantile is taken on the
+ * host. Intervals for real values are in `intervals.ts`.
  */
 import {
-  type Key, ShapeError, type Tensor, ValueError, abs, add, argmin, argsort, cumsum, div, expandDims, lessEqual, matmul, maximum, mul, sub,
-  sum, takeAlongAxis, transpose, uniform, where, cast, clamp,
+  type Key, type Tensor, ValueError, add, argsort, cast, clamp, cumsum, expandDims, greater, lessEqual, logicalAnd, mean, mul,
+  split, sub, sum, takeAlongAxis, tensor, uniform, where,
 } from "@dormouse/tensor";
-import { showShape } from "@dormouse/tensor/graph";
 import { labelMask } from "./labels.ts";
+import { type Values, numbersOf } from "./values.ts";
 
 /**
  * How surprising a label is. `lac`: 1 − p. `aps`: the probability of all labels that rank at or above it. `raps`:
@@ -17,7 +17,10 @@ import { labelMask } from "./labels.ts";
 export type ConformalScore = "lac" | "aps" | "raps";
 
 export interface RandomOptions {
-  /** Takes u · p off `aps` and `raps` scores, u uniform from this key: smaller sets of exact coverage. Default: not. */
+  /**
+   * Takes u · p off `aps` and `raps` scores, u uniform from this key: smaller sets, of coverage that is exact up to
+   * 1/(n + 1) instead of above it. Default: not.
+   */
   readonly key?: Key;
   /** The uniform numbers themselves, [N], instead of a key. */
   readonly draws?: Tensor;
@@ -28,9 +31,9 @@ export interface SplitConformalOptions extends RandomOptions {
   readonly alpha?: number;
   /** Default `aps`. */
   readonly score?: ConformalScore;
-  /** Penalty of `raps` for each rank beyond `freeRanks`. Default 0.01. */
+  /** λ of `raps`: the penalty for each rank beyond `freeRanks`. Default 0.01. */
   readonly penalty?: number;
-  /** Ranks without a penalty in `raps`. Default 1. */
+  /** k_reg of `raps`: ranks without a penalty. Default 1. */
   readonly freeRanks?: number;
 }
 
@@ -38,15 +41,57 @@ export interface SplitConformalOptions extends RandomOptions {
 export interface SplitConformal {
   /** Labels of at most this score are in the set; Infinity where the calibration set is too small for `alpha`. */
   readonly threshold: number;
-  /** bool [N, C]: which labels are in the set of each row. Sets can be empty. */
+  /**
+   * bool [N, C]: which labels are in the set of each row. Sets can be empty. Calibrated with a key, it draws from a
+   * second key made of that one, the same numbers for every call of equally many rows; give a key or draws for others.
+   */
+  sets(probabilities: Tensor, options?: RandomOptions): Tensor;
+}
+
+/** Sets of labels by a threshold for each class. */
+export interface ClassConditionalConformal {
+  /** [C]; Infinity for a class with too few calibration examples for `alpha`: it is in every set. */
+  readonly thresholds: Float64Array;
+  /** Calibration examples of each class, [C]. */
+  readonly count: Float64Array;
+  /** As of `SplitConformal`. */
   sets(probabilities: Tensor, options?: RandomOptions): Tensor;
 }
 
 /**
+ * The quantile that gives conformal prediction its guarantee: the ⌈(n + 1)(1 − alpha)⌉-th least of n scores, which a
+ * further exchangeable score exceeds with probability at most alpha. Infinity where n < 1/alpha − 1, as then no score
+ * is large enough: 9 scores are the fewest for alpha = 0.1, 19 for 0.05, 99 for 0.01. Throws `ValueError` for an alpha
+ * outside (0, 1) and for a score that is NaN. Vovk, Gammerman and Shafer, 2005; Angelopoulos and Bates, 2023.
+ *
+ * ```ts
+ * await conformalQuantile([1, 2, 3, 4, 5, 6, 7, 8, 9], { alpha: 0.1 });   // 9
+ * await conformalQuantile([1, 2, 3, 4, 5, 6, 7, 8], { alpha: 0.1 });   // Infinity
+ * ```
+ */
+export async function conformalQuantile(
+  scores: Values,
+  { alpha = 0.1 }: { readonly alpha?: number } = {},
+): Promise<number> {
+  return quantileOf("conformalQuantile", (await numbersOf(scores)).data, alpha);
+}
+
+/** As `conformalQuantile`, of numbers on the host, in the name of `op`. */
+export function quantileOf(op: string, scores: ArrayLike<number>, alpha: number): number {
+  if (!(alpha > 0 && alpha < 1)) throw new ValueError(op, `alpha is ${alpha}`, { received: alpha, hint: "use a number between 0 and 1" });
+  const sorted = Float64Array.from(scores).sort();
+  if (Number.isNaN(sorted.at(-1))) throw new ValueError(op, "a calibration score is NaN", { received: NaN, hint: "NaN has no rank" });
+  // Products such as 100 · (1 − 0.1) may be an ulp above the integer they mean.
+  const rank = Math.ceil((sorted.length + 1) * (1 - alpha) - 1e-9);
+  return sorted[rank - 1] ?? Infinity;
+}
+
+/**
  * Split conformal prediction of classes: calibrated on held-out probabilities [N, C] and labels [N], the sets hold the
- * label of a new example with probability at least 1 − alpha. The threshold is the ⌈(N + 1)(1 − alpha)⌉-th least
- * score. Vovk, Gammerman and Shafer, 2005; `lac`: Sadinle, Lei and Wasserman, 2019; `aps`: Romano, Sesia and Candès,
- * 2020; `raps`: Angelopoulos et al., 2021.
+ * label of a new example with probability at least 1 − alpha, and at most 1 − alpha + 1/(N + 1) where scores have no
+ * ties. The threshold is the `conformalQuantile` of the scores of the labels; with N < 1/alpha − 1 it is Infinity and
+ * sets hold every class. Vovk, Gammerman and Shafer, 2005; `lac`: Sadinle, Lei and Wasserman, 2019; `aps`: Romano,
+ * Sesia and Candès, 2020; `raps`: Angelopoulos et al., 2021.
  *
  * ```ts
  * const conformal = await splitConformal(calibrationProbabilities, calibrationLabels, { alpha: 0.1, score: "aps" });
@@ -56,19 +101,101 @@ export interface SplitConformal {
 export async function splitConformal(
   probabilities: Tensor,
   labels: Tensor,
-  { alpha = 0.1, score = "aps", penalty = 0.01, freeRanks = 1, ...random }: SplitConformalOptions = {},
+  { alpha = 0.1, ...options }: SplitConformalOptions = {},
 ): Promise<SplitConformal> {
   const op = "splitConformal";
-  const scoresOf = (p: Tensor, options: RandomOptions): Tensor => {
+  const { own, scoresOf } = calibration(op, probabilities, labels, options);
+  const threshold = quantileOf(op, await own.data(), alpha);
+  // As a tensor, not as a number: another threshold needs no other program.
+  return { threshold, sets: (p, random = {}) => lessEqual(scoresOf(p, random), tensor(threshold, { dtype: p.dtype })) };
+}
+
+/**
+ * Split conformal prediction with a threshold for each class, so that coverage holds for the examples of every class,
+ * not only on average: the `conformalQuantile` of the scores of the calibration examples with that label. A class of
+ * fewer than 1/alpha − 1 examples is in every set. Options and scores are those of `splitConformal`. Vovk, 2012
+ * (Mondrian conformal predictors); Sadinle, Lei and Wasserman, 2019.
+ *
+ * ```ts
+ * const conformal = await classConditionalConformal(calibrationProbabilities, calibrationLabels, { alpha: 0.1 });
+ * conformal.sets(probabilities);
+ * ```
+ */
+export async function classConditionalConformal(
+  probabilities: Tensor,
+  labels: Tensor,
+  { alpha = 0.1, ...options }: SplitConformalOptions = {},
+): Promise<ClassConditionalConformal> {
+  const op = "classConditionalConformal";
+  const { own, scoresOf } = calibration(op, probabilities, labels, options);
+  const [scores, { data: label }] = await Promise.all([own.data(), numbersOf(labels)]);
+  const classes = Array.from({ length: probabilities.shape[1]! }, (_, k) => scores.filter((_score, row) => label[row] === k));
+  const thresholds = Float64Array.from(classes, (each) => quantileOf(op, each, alpha));
+  return {
+    thresholds,
+    count: Float64Array.from(classes, (each) => each.length),
+    sets: (p, random = {}) => lessEqual(scoresOf(p, random), tensor(thresholds, { dtype: p.dtype })),
+  };
+}
+
+/**
+ * Sets of the labels whose probability is above a fixed threshold: bool [N, C], {i : pᵢ > γ}. They promise nothing: how
+ * often they hold the label depends on how well the probabilities are calibrated, and with γ at 1 − coverage they
+ * cover what they seem to only by luck. For a guarantee take the threshold from held-out examples:
+ * `splitConformal(…, { score: "lac" })` has sets of this very form with γ = 1 − its threshold.
+ *
+ * ```ts
+ * await thresholdSets(tensor([[0.6, 0.3, 0.1]]), 0.2).array();   // [[true, true, false]]
+ * ```
+ */
+export const thresholdSets = (probabilities: Tensor, threshold: number): Tensor => greater(probabilities, threshold);
+
+/**
+ * Share of rows whose set [N, C] holds the label [N]: a float32 scalar on the device. Throws as `splitConformal` for
+ * labels that do not fit.
+ *
+ * ```ts
+ * await setCoverage(conformal.sets(probabilities), labels).item();   // at least 0.9 or so
+ * ```
+ */
+export const setCoverage = (sets: Tensor, labels: Tensor): Tensor =>
+  mean(cast(sum(cast(logicalAnd(cast(sets, "bool"), labelMask("setCoverage", sets, labels)), "int32"), { axis: 1 }), "float32"));
+
+/** Mean number of labels in sets [N, C]: a float32 scalar on the device. The smaller, the more sets of one coverage say. */
+export const meanSetSize = (sets: Tensor): Tensor => mean(sum(cast(sets, "float32"), { axis: 1 }));
+
+interface Calibration {
+  /** The score of the label of every calibration example. */
+  readonly own: Tensor;
+  readonly scoresOf: (p: Tensor, random: RandomOptions) => Tensor;
+}
+
+function calibration(
+  op: string,
+  probabilities: Tensor,
+  labels: Tensor,
+  { score = "aps", penalty = 0.01, freeRanks = 1, key, draws }: Omit<SplitConformalOptions, "alpha">,
+): Calibration {
+  const isRandom = score !== "lac" && (key !== undefined || draws !== undefined);
+  const [first, second] = key ? split(key) : [];
+  const scoresOf = (p: Tensor, random: RandomOptions): Tensor => {
     if (score === "lac") return sub(1, p);
     const ranked = rankedScores(p, score === "raps" ? penalty : 0, freeRanks);
-    const draws = options.draws ?? (options.key ? uniform(options.key, [p.shape[0]!], { dtype: p.dtype as "float32" }) : null);
-    return draws ? sub(ranked, mul(p, expandDims(draws, 1))) : ranked;
+    const shares = random.draws ?? (random.key && uniform(random.key, [p.shape[0]!], { dtype: p.dtype as "float32" }));
+    // A threshold from scores with u · p taken off is too low for scores without.
+    if (isRandom !== (shares !== undefined)) {
+      throw new ValueError(op, `calibrated ${isRandom ? "with" : "without"} random numbers`, {
+        hint: isRandom ? "give sets a key or draws, too" : `give ${op} a key, too, or sets none`,
+      });
+    }
+    return shares ? sub(ranked, mul(p, expandDims(shares, 1))) : ranked;
   };
   const mask = labelMask(op, probabilities, labels);
-  const own = sum(where(mask, scoresOf(probabilities, random), 0), { axis: 1 });
-  const threshold = thresholdOf(op, await own.data(), alpha);
-  return { threshold, sets: (p, options = {}) => lessEqual(scoresOf(p, options), threshold) };
+  const drawn = draws ? { draws } : first ? { key: first } : {};
+  return {
+    own: sum(where(mask, scoresOf(probabilities, drawn), 0), { axis: 1 }),
+    scoresOf: (p, random) => scoresOf(p, random.key || random.draws || !second ? random : { key: second }),
+  };
 }
 
 /** Sum of the probabilities of all labels that rank at or above each, plus what its rank costs. */
@@ -79,96 +206,4 @@ function rankedScores(p: Tensor, penalty: number, freeRanks: number): Tensor {
   if (penalty === 0) return total;
   const excess = clamp(sub(add(rank, 1), freeRanks), { min: 0 });
   return add(total, mul(cast(excess, p.dtype), penalty));
-}
-
-/** The ⌈(n + 1)(1 − α)⌉-th least score; Infinity where there are fewer. */
-function thresholdOf(op: string, scores: ArrayLike<number>, alpha: number): number {
-  if (!(alpha > 0 && alpha < 1)) throw new ValueError(op, `alpha is ${alpha}`, { received: alpha, hint: "use a number between 0 and 1" });
-  const sorted = Float64Array.from(scores).sort();
-  // Products such as 100 · (1 − 0.1) may be an ulp above the integer they mean.
-  const rank = Math.ceil((sorted.length + 1) * (1 - alpha) - 1e-9);
-  return sorted[rank - 1] ?? Infinity;
-}
-
-/** Ends of intervals, of the shape of the predictions. */
-export interface Interval {
-  readonly lower: Tensor;
-  readonly upper: Tensor;
-}
-
-export interface ConformalRegressionOptions {
-  /** How often the truth may be missed. Default 0.1. */
-  readonly alpha?: number;
-  /** How uncertain each prediction is: residuals are measured in it. Default: all alike. */
-  readonly scale?: Tensor;
-}
-
-/** Intervals around predictions. */
-export interface ConformalRegression {
-  /** Half the width of an interval, in units of the scale. */
-  readonly threshold: number;
-  interval(prediction: Tensor, options?: { readonly scale?: Tensor }): Interval;
-}
-
-/**
- * Intervals prediction ± threshold (· scale) that hold the target of a new example with probability at least 1 − alpha,
- * calibrated on held-out predictions and targets [N]. Lei et al., 2018.
- */
-export async function conformalRegression(
-  prediction: Tensor,
-  target: Tensor,
-  { alpha = 0.1, scale }: ConformalRegressionOptions = {},
-): Promise<ConformalRegression> {
-  const residual = abs(sub(target, prediction));
-  const threshold = thresholdOf("conformalRegression", await (scale ? div(residual, scale) : residual).data(), alpha);
-  return {
-    threshold,
-    interval(x, options = {}) {
-      if ((scale === undefined) !== (options.scale === undefined)) {
-        throw new ValueError("conformalRegression", `calibrated ${scale ? "with" : "without"} a scale`, {
-          hint: scale ? "give the scale of these predictions, too" : "give a scale to conformalRegression, too",
-        });
-      }
-      const reach = options.scale ? mul(options.scale, threshold) : threshold;
-      return { lower: sub(x, reach), upper: add(x, reach) };
-    },
-  };
-}
-
-/** Quantiles moved apart, or together. */
-export interface ConformalQuantiles {
-  /** By how much each end moves outwards; negative where intervals were too wide. */
-  readonly threshold: number;
-  interval(lower: Tensor, upper: Tensor): Interval;
-}
-
-/** Conformalized quantile regression: predicted quantiles, moved so that they hold the target. Romano et al., 2019. */
-export async function conformalQuantiles(
-  lower: Tensor,
-  upper: Tensor,
-  target: Tensor,
-  { alpha = 0.1 }: Pick<ConformalRegressionOptions, "alpha"> = {},
-): Promise<ConformalQuantiles> {
-  const outside = maximum(sub(lower, target), sub(target, upper));
-  const threshold = thresholdOf("conformalQuantiles", await outside.data(), alpha);
-  return { threshold, interval: (low, high) => ({ lower: sub(low, threshold), upper: add(high, threshold) }) };
-}
-
-/**
- * The decision of least expected cost for each row of probabilities [N, C]: int32 [N]. `costs` is [D, C]: row i is what
- * decision i costs for each class.
- *
- * ```ts
- * decide(probabilities, tensor([[0, 10], [1, 0]]));   // says 1 once p(1) > 1/11
- * ```
- */
-export function decide(probabilities: Tensor, costs: Tensor): Tensor {
-  if (costs.rank !== 2 || probabilities.rank !== 2 || costs.shape[1] !== probabilities.shape[1]) {
-    throw new ShapeError("decide", `costs ${showShape(costs.shape)} for probabilities ${showShape(probabilities.shape)}`, {
-      expected: ["D", probabilities.shape[1]],
-      received: costs.shape,
-      hint: "give one row per decision and one column per class",
-    });
-  }
-  return argmin(matmul(probabilities, transpose(costs)), { axis: 1 });
 }

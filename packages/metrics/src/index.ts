@@ -19,17 +19,46 @@ export {
   type PrCurve, type RankingOptions, type RocAucOptions, type RocCurve, areaUnder, averagePrecision, prCurve, rocAuc,
   rocCurve,
 } from "./ranking.ts";
+export type { BinOptions } from "./bins.ts";
 export {
-  type BinOptions, type BrierDecomposition, type CalibrationErrorOptions, type Reliability, brierDecomposition,
-  classwiseCalibrationError, expectedCalibrationError, kolmogorovSmirnovError, maximumCalibrationError, reliability,
+  type AdaptiveErrorOptions, type BrierDecomposition, type BrierDecompositionOptions, type CalibrationErrorOptions,
+  type ConfidenceHistogram, type Reliability, adaptiveCalibrationError, brierDecomposition, classwiseCalibrationError,
+  confidenceHistogram, expectedCalibrationError, kolmogorovSmirnovError, maximumCalibrationError, reliability,
 } from "./calibration.ts";
-export { RunningAccuracy, RunningMean } from "./streaming.ts";
+export { type RunningPlan, Running } from "./running.ts";
+export {
+  type RegressionSummary, type RunningRocAucOptions, RunningAccuracy, RunningAverage, RunningConfusion, RunningMean,
+  RunningRegression, RunningReliability, RunningRocAuc,
+} from "./streaming.ts";
 export {
   type HistogramBinning, type IsotonicOptions, type IsotonicRegression, type PlattOptions, type PlattScaling,
   type TemperatureScaling, histogramBinning, isotonicRegression, plattScaling, temperatureScaling,
 } from "./recalibration.ts";
 export {
-  type ConformalQuantiles, type ConformalRegression, type ConformalRegressionOptions, type ConformalScore, type Interval,
-  type RandomOptions, type SplitConformal, type SplitConformalOptions, conformalQuantiles, conformalRegression, decide,
-  splitConformal,
+  type MatrixScaling, type MatrixScalingOptions, type VectorScaling, matrixScaling, vectorScaling,
+} from "./scaling.ts";
+export { type BetaCalibration, betaCalibration } from "./beta.ts";
+export { type BinaryMap, type OneVsRest, oneVsRest } from "./one-vs-rest.ts";
+export {
+  type ClassConditionalConformal, type ConformalScore, type RandomOptions, type SplitConformal,
+  type SplitConformalOptions, classConditionalConformal, conformalQuantile, meanSetSize, setCoverage, splitConformal,
+  thresholdSets,
 } from "./conformal.ts";
+export {
+  type ConformalQuantiles, type ConformalRegression, type ConformalRegressionOptions, type Interval, conformalQuantiles,
+  conformalRegression,
+} from "./intervals.ts";
+export {
+  type BestThreshold, type BestThresholdOptions, bestThreshold, costThreshold, decide, expectedCosts, meanCost,
+} from "./decisions.ts";
+export {
+  type EnsembleError, type MemberWeights, type PredictiveUncertainty, ensembleAverage, ensembleError, ensembleVote,
+  expectedEnsembleError, posteriorWeights, predictiveUncertainty,
+} from "./ensembles.ts";
+export {
+  type BiasVariance, type GeneralizationGap, biasVariance, expectedOptimism, generalizationGap,
+} from "./bias-variance.ts";
+export {
+  type DegreesOfFreedom, type DegreesOfFreedomOptions, effectiveDegreesOfFreedom, estimateDegreesOfFreedom, hatMatrix,
+  ridgeDegreesOfFreedom,
+} from "./degrees-of-freedom.ts";

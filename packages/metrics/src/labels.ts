@@ -32,7 +32,8 @@ export function labelMask(op: string, scores: Tensor, labels: Tensor): Tensor {
   return equal(primitive.broadcast(primitive.iota(classes), shape, [1]), primitive.broadcast(index, shape, [0]));
 }
 
-function inRange(op: string, labels: Tensor, classes: number): Tensor {
+/** Labels as int32, with the check of their range that `labelMask` has. */
+export function inRange(op: string, labels: Tensor, classes: number): Tensor {
   const index = cast(labels, "int32");
   const fail = (row: number): ValueError =>
     new ValueError(op, `the label at row ${row} is not one of the ${classes} classes`, { expected: `0..${classes - 1}` });

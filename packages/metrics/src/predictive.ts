@@ -8,7 +8,7 @@ import {
   square, sub, tensor,
 } from "@dormouse/tensor";
 import { type Tensor, isFloat, sameShape, showShape } from "@dormouse/tensor/graph";
-import type { Interval } from "./conformal.ts";
+import type { Interval } from "./intervals.ts";
 import { type WeightsOption, averageRows, requireAlike } from "./weights.ts";
 
 /**

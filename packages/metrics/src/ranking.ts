@@ -29,7 +29,7 @@ export interface PrCurve {
 }
 
 /** True and false positives where scores of at least each distinct score, descending, say yes. */
-interface Steps {
+export interface Steps {
   readonly thresholds: Float64Array;
   readonly hits: Float64Array;
   readonly alarms: Float64Array;
@@ -37,7 +37,7 @@ interface Steps {
 
 /** One point for every distinct score, and (0, 0). Throws `ValueError` where targets have one class only. */
 export async function rocCurve(scores: Values, targets: Values, options: RankingOptions = {}): Promise<RocCurve> {
-  return rocOf(await stepsOf("rocCurve", scores, targets, options));
+  return rocOf(await decisionSteps("rocCurve", scores, targets, options));
 }
 
 function rocOf({ thresholds, hits, alarms }: Steps): RocCurve {
@@ -51,7 +51,7 @@ function rocOf({ thresholds, hits, alarms }: Steps): RocCurve {
 
 /** One point for every distinct score by ascending threshold, and precision 1 at recall 0. */
 export async function prCurve(scores: Values, targets: Values, options: RankingOptions = {}): Promise<PrCurve> {
-  const { thresholds, hits, alarms } = await stepsOf("prCurve", scores, targets, options);
+  const { thresholds, hits, alarms } = await decisionSteps("prCurve", scores, targets, options);
   const positives = hits.at(-1)!;
   return {
     precision: Float64Array.from([...hits.map((hit, i) => hit / (hit + alarms[i]!)).reverse(), 1]),
@@ -62,7 +62,7 @@ export async function prCurve(scores: Values, targets: Values, options: RankingO
 
 /** Σ (Rₙ − Rₙ₋₁) · Pₙ over descending thresholds: the area under the curve of precision over recall, in steps. */
 export async function averagePrecision(scores: Values, targets: Values, options: RankingOptions = {}): Promise<number> {
-  const { hits, alarms } = await stepsOf("averagePrecision", scores, targets, options);
+  const { hits, alarms } = await decisionSteps("averagePrecision", scores, targets, options);
   return hits.reduce((sum, hit, i) => sum + (hit - (hits[i - 1] ?? 0)) * (hit / (hit + alarms[i]!)), 0) / hits.at(-1)!;
 }
 
@@ -80,7 +80,7 @@ export interface RocAucOptions extends RankingOptions {
  */
 export async function rocAuc(scores: Values, targets: Values, options: RocAucOptions = {}): Promise<number> {
   const op = "rocAuc";
-  if (!(scores instanceof Tensor) || scores.rank !== 2) return aucOf(await stepsOf(op, scores, targets, options));
+  if (!(scores instanceof Tensor) || scores.rank !== 2) return aucOf(await decisionSteps(op, scores, targets, options));
   const { multiclass = "one-vs-rest", average = "macro" } = options;
   const { scores: { data }, labels, rows, classes } = await probabilitiesOf(op, scores, targets);
   const weights = await weightsOf(op, options.weights, rows);
@@ -116,7 +116,8 @@ function aucOf(found: Steps): number {
   return areaUnder(falsePositiveRate, truePositiveRate);
 }
 
-async function stepsOf(op: string, scores: Values, targets: Values, { weights }: RankingOptions): Promise<Steps> {
+/** True and false positives at every distinct score, read and checked. */
+export async function decisionSteps(op: string, scores: Values, targets: Values, { weights }: RankingOptions): Promise<Steps> {
   const [{ data: values }, { data: labels }] = await Promise.all([numbersOf(scores), numbersOf(targets)]);
   requireCount(op, "targets", labels.length, values.length);
   requireLabels(op, labels, 2);

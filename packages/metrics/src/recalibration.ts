@@ -1,12 +1,13 @@
 /**
- * Maps that make probabilities mean what they say, fitted on held-out predictions: temperature and Platt scaling,
- * isotonic regression, histogram binning. Fitting reads its data once and works on the host in float64; the fitted map
+ * Maps of one or two numbers, or of none, that make probabilities mean what they say, fitted on held-out predictions:
+ * temperature and Platt scaling, isotonic regression, histogram binning. Maps of more numbers are in `scaling.ts` and
+ * `beta.ts`; maps of yes-or-no become maps of many classes by `one-vs-rest.ts`. Fitting reads its data once and works on the host in float64; the fitted map
  * takes tensors to tensors, lazily, on any device.
  */
 import {
   type Tensor, ValueError, add, cast, ceil, clamp, div, equal, mul, searchSorted, sigmoid, sub, take, tensor, where,
 } from "@dormouse/tensor";
-import { widthBin } from "./calibration.ts";
+import { requireBins, widthBin } from "./bins.ts";
 import { type Values, bestOf, numbersOf, probabilitiesOf, requireCount, requireLabels, weightsOf } from "./values.ts";
 
 /** Logits divided by a temperature. */
@@ -99,8 +100,8 @@ export interface PlattOptions {
 
 /**
  * Platt scaling of yes-or-no scores [N] to targets 0 or 1: maximum likelihood of σ(slope · score + offset). Platt,
- * 1999. Throws
- * `ValueError` where scores separate the targets, so that no finite slope is best; `smoothTargets` always has one.
+ * 1999. Throws `ValueError` where scores separate the targets, so that no finite slope is best; `smoothTargets` always
+ * has one.
  */
 export async function plattScaling(
   scores: Values,
@@ -238,9 +239,7 @@ export async function histogramBinning(
   { bins = 15 }: { readonly bins?: number } = {},
 ): Promise<HistogramBinning> {
   const op = "histogramBinning";
-  if (!Number.isInteger(bins) || bins < 1) {
-    throw new ValueError(op, `bins is ${bins}`, { expected: "a positive integer", received: bins, hint: "give a positive integer" });
-  }
+  requireBins(op, bins);
   const [{ data: p }, { data: labels }] = await Promise.all([numbersOf(probabilities), numbersOf(targets)]);
   requireCount(op, "targets", labels.length, p.length);
   requireLabels(op, labels, 2);

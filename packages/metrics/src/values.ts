@@ -68,7 +68,7 @@ export function requireLabels(op: string, labels: Float64Array, classes: number)
 /** Reads probabilities [N, C] and their labels [N], checked. */
 export async function probabilitiesOf(
   op: string,
-  probabilities: Tensor,
+  probabilities: Values,
   targets: Values,
 ): Promise<{ scores: Numbers; labels: Float64Array; rows: number; classes: number }> {
   const [scores, { data: labels }] = await Promise.all([numbersOf(probabilities), numbersOf(targets)]);
