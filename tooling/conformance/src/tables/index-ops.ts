@@ -38,7 +38,7 @@ const numbered = (parts: readonly Tensor[]): Record<string, Tensor> =>
 
 /** A table of which one row is constant. */
 const fixedRow = (w: Tensor, row: number): Tensor =>
-  where(equal(expandDims(arange(w.shape[0]!, { dtype: "int32" }), -1), row), stopGradient(w), w);
+  where(equal(expandDims(arange(w.shape[0]!, { dtype: "int32" }), -1), row < 0 ? row + w.shape[0]! : row), stopGradient(w), w);
 
 /** Indexing and movement. */
 export const indexing: Table = {
