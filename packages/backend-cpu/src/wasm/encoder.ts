@@ -31,7 +31,8 @@ export class ByteWriter {
   bytes(values: ArrayLike<number>): void {
     const end = this.length + values.length;
     if (end > this.#bytes.length) this.#grow(end);
-    for (let i = 0; i < values.length; i++) this.#bytes[this.length + i] = values[i]!;
+    if (values.length > 16) this.#bytes.set(values, this.length);
+    else for (let i = 0; i < values.length; i++) this.#bytes[this.length + i] = values[i]!;
     this.length = end;
   }
 
@@ -45,9 +46,10 @@ export class ByteWriter {
     this.bytes(values);
   }
 
-  /** A length, then UTF-8. */
+  /** A length, then the text, which is ASCII: a text encoder takes as long as all the rest of a module. */
   name(text: string): void {
-    this.sized(new TextEncoder().encode(text));
+    this.unsigned(text.length);
+    for (let i = 0; i < text.length; i++) this.byte(text.charCodeAt(i));
   }
 
   /** The bytes written so far, not copied. */

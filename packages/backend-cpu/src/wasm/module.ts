@@ -48,7 +48,12 @@ interface Signature<P extends Parameters, R extends ResultType> {
   readonly result?: R;
   /** Export it under its name. */
   readonly export?: boolean;
+  /** Whose code is kept for later modules: functions of equal keys have equal code, which calls no function. */
+  readonly key?: string;
 }
+
+/** The code of functions with a key: writing a tile takes a millisecond in a process that has just started. */
+const knownBodies = new Map<string, Uint8Array>();
 
 export interface MemoryLimits {
   /** In pages of 64 KiB. */
@@ -307,10 +312,16 @@ export class ModuleBuilder {
     const result = signature.result ?? ("void" as R);
     const reference = this.#reference(signature.name, types, result, this.#type(types, result));
     const slot = this.#bodies.push(undefined) - 1;
-    const f = new FunctionBuilder(this, signature.name, types, result);
-    const names = Object.keys(signature.parameters);
-    const locals = Object.fromEntries(names.map((name, i) => [name, new Local(types[i]!, i, f)]));
-    this.#bodies[slot] = f.finish(body(f, locals as ParameterLocals<P>, reference) ?? undefined);
+    const write = (): Uint8Array => {
+      const f = new FunctionBuilder(this, signature.name, types, result);
+      const names = Object.keys(signature.parameters);
+      const locals = Object.fromEntries(names.map((name, i) => [name, new Local(types[i]!, i, f)]));
+      return f.finish(body(f, locals as ParameterLocals<P>, reference) ?? undefined);
+    };
+    const { key } = signature;
+    const known = key === undefined ? undefined : knownBodies.get(key);
+    const bytes = (this.#bodies[slot] = known ?? write());
+    if (key !== undefined) knownBodies.set(key, bytes);
     if (signature.export) this.export(signature.name, reference);
     return reference;
   }

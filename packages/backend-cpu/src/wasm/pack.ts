@@ -63,7 +63,7 @@ const shape = { to: "i32", from: "i32", count: "i32", depth: "i32", padded: "i32
 function writeAlongX(module: ModuleBuilder, panel: Panel): Procedure {
   const { width, bytes } = panel;
   return module.function(
-    { name: `pack ${width}x${bytes} along x`, parameters: shape },
+    { name: `pack ${width}x${bytes} along x`, parameters: shape, key: `along x ${width}x${bytes}` },
     (f, { to, from, count, depth, padded, stride }) => {
       const [x, k, at, w, rest] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
       const nextLine = (): void => {
@@ -144,7 +144,7 @@ function writeAlongK(module: ModuleBuilder, panel: Panel): Procedure {
   const { width, bytes } = panel;
   const lanes = 16 / bytes;
   return module.function(
-    { name: `pack ${width}x${bytes} along k`, parameters: shape },
+    { name: `pack ${width}x${bytes} along k`, parameters: shape, key: `along k ${width}x${bytes}` },
     (f, { to, from, count, depth, padded, stride }) => {
       const [x, k, last, vectorEnd] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
       const pointers = f.locals("i32", width);

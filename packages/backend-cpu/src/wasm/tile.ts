@@ -7,6 +7,7 @@
  * zeros to a multiple of `unroll` along k. Padding rows and columns may hold anything: they only meet padding outputs.
  */
 import { DTypeError } from "@dormouse/tensor";
+import { isFloat } from "@dormouse/tensor/graph";
 import type { DType } from "@dormouse/tensor";
 import { f32, f32x4, f64, f64x2, i32, i32x4, select, v128 } from "./encoder.ts";
 import type { Expression } from "./encoder.ts";
@@ -49,6 +50,8 @@ export interface Arithmetic {
   /** Elements per vector. */
   readonly lanes: 4 | 2;
   readonly splat: (address: I32, offset: number) => V128;
+  /** Whether `multiplyAdd` is one operation. */
+  readonly fused: boolean;
   /** a·b + c */
   readonly multiplyAdd: (a: V128, b: V128, c: V128) => V128;
   readonly add: (a: V128, b: V128) => V128;
@@ -60,13 +63,14 @@ export interface Arithmetic {
 
 /** The arithmetic of a product in `dtype`; integers wrap. */
 export function arithmeticOf(dtype: DType, engine: Engine): Arithmetic {
-  const fused = engine.fusedMultiplyAdd;
+  const fused = engine.fusedMultiplyAdd && isFloat(dtype);
   switch (dtype) {
     case "float32":
       return {
         dtype,
         bytes: 4,
         lanes: 4,
+        fused,
         add: f32x4.add,
         splat: (address, offset) => v128.load32_splat(address, offset),
         multiplyAdd: fused ? f32x4.relaxed_madd : (a, b, c) => f32x4.add(f32x4.mul(a, b), c),
@@ -78,6 +82,7 @@ export function arithmeticOf(dtype: DType, engine: Engine): Arithmetic {
         dtype,
         bytes: 8,
         lanes: 2,
+        fused,
         add: f64x2.add,
         splat: (address, offset) => v128.load64_splat(address, offset),
         multiplyAdd: fused ? f64x2.relaxed_madd : (a, b, c) => f64x2.add(f64x2.mul(a, b), c),
@@ -90,6 +95,7 @@ export function arithmeticOf(dtype: DType, engine: Engine): Arithmetic {
         dtype,
         bytes: 4,
         lanes: 4,
+        fused,
         add: i32x4.add,
         splat: (address, offset) => v128.load32_splat(address, offset),
         multiplyAdd: (a, b, c) => i32x4.add(i32x4.mul(a, b), c),
@@ -143,7 +149,8 @@ function tileFunction(module: ModuleBuilder, arithmetic: Arithmetic, { rows, vec
     rowBytes: "i32",
     accumulate: "i32",
   } as const;
-  return module.function({ name: `tile ${arithmetic.dtype} ${rows}x${vectors}`, parameters }, (f, p) => {
+  const name = `tile ${arithmetic.dtype} ${rows}x${vectors}`;
+  return module.function({ name, parameters, key: `${name}x${unroll} ${arithmetic.fused}` }, (f, p) => {
     const a = f.local("v128");
     const b = f.locals("v128", vectors);
     const sums = range(rows).map(() => f.locals("v128", vectors));
@@ -193,7 +200,7 @@ function cornerFunction(
     spare: "i32",
   } as const;
   return module.function(
-    { name: `corner ${dtype}`, parameters },
+    { name: `corner ${dtype}`, parameters, key: `corner ${dtype} ${tile.vectors}` },
     (f, { height, width, result, rowBytes, accumulate, spare }) => {
       const rowEnd = f.let(i32.mul(width, i32.const(bytes)));
       const vectorEnd = f.let(i32.and(rowEnd, i32.const(-lanes * bytes)));

@@ -76,9 +76,8 @@ export class Device implements BufferOwner, AsyncDisposable {
   }
 
   #onHost(tensor: Tensor): TypedArray | null {
-    if (tensor.storage instanceof HostStorage) return tensor.storage.data.slice();
     if (!tensor.storage) evaluateOn(this, [tensor]);
-    return null;
+    return tensor.storage instanceof HostStorage ? tensor.storage.data.slice() : null;
   }
 
   #stored(tensor: Tensor): { storage: DeviceStorage; bytes: number } {

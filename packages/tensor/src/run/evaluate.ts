@@ -2,6 +2,7 @@
  * Computing tensors: finds the pending region under them, lowers it (once per structure), runs it and gives the
  * tensors their storage. A node forgets its inputs once it has its elements.
  */
+import { allocate, roundTo } from "../core/dtype.ts";
 import { DeviceError, TransformError, ValueError } from "../core/errors.ts";
 import { type Body, type Params, type Primitive, topologicalOrder } from "../core/primitives.ts";
 import { type Tensor, type TensorDevice, deviceOf, forgetSources, isTracing, retain, spentError } from "../core/tensor.ts";
@@ -45,9 +46,25 @@ const worthKeeping: ReadonlySet<Primitive> = new Set<Primitive>([
   "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "atan", "erf", "sqrt", "div", "pow",
 ]);
 
+/** Elements of one value up to which the host writes them: code for every shape that zeros have takes a millisecond. */
+const longestFill = 1 << 20;
+
+/** Gives a tensor of one value its elements at once; false for any other. */
+function fill(tensor: Tensor): boolean {
+  const [source] = tensor.sources;
+  if (tensor.op !== "broadcast" || source?.op !== "constant" || tensor.size > longestFill) return false;
+  const { value } = source.params as Params["constant"];
+  const elements = allocate(tensor.dtype, tensor.size).fill(roundTo(tensor.dtype, value));
+  new HostStorage(elements).attach(tensor);
+  close(tensor);
+  return true;
+}
+
 /** Computes pending tensors on a device. */
-export function evaluateOn(device: Device, roots: readonly Tensor[]): void {
-  for (const root of roots) retain(root);
+export function evaluateOn(device: Device, pending: readonly Tensor[]): void {
+  for (const root of pending) retain(root);
+  const roots = pending.filter((tensor) => !fill(tensor));
+  if (roots.length === 0) return;
   const order = topologicalOrder(roots, isStored);
   const region = regionOf(device, order, roots);
   const key = keyOf(region);
@@ -103,12 +120,15 @@ function settle(
   outputs.forEach((buffer, index) => {
     if (!storages.has(index)) device.release(buffer);
   });
+  region.outputs.forEach(close);
+}
+
+/** Cuts a tensor that has its elements from how it was made, unless a transform is looking at that. */
+function close(tensor: Tensor): void {
   if (isTracing()) return;
-  for (const tensor of region.outputs) {
-    forgetSources(tensor);
-    tensor.op = "buffer";
-    tensor.params = {};
-  }
+  forgetSources(tensor);
+  tensor.op = "buffer";
+  tensor.params = {};
 }
 
 /** The error for tensors of two devices in one computation; two of one kind have one name. */
