@@ -2,9 +2,7 @@
  * Gradients of several small batches for one update, where the batch that is wanted does not fit into memory. What
  * gathers and what waits is decided by a count on the device, so that every step of a compiled loop is the same program.
  */
-import {
-  type Tensor, ValueError, add, div, equal, mapTree, where, zeros, zerosLike,
-} from "@dormouse/tensor";
+import { type Tensor, ValueError, add, div, equal, mapTree, where, zeros, zerosLike } from "@dormouse/tensor";
 import { requireWhole } from "./options.ts";
 import {
   type ByPath, type Nested, type Optimizer, type Transform, chain, erased, linksOf, mapUpdates, momentOf, runLinks,
@@ -46,7 +44,10 @@ class Gathered implements Nested {
  * @example
  * const optimizer = accumulate(adamW({ learningRate: 1e-3 }), { steps: 8 });
  */
-export function accumulate(optimizer: Transform | Optimizer, { steps, reduction = "mean" }: AccumulateOptions): Optimizer {
+export function accumulate(
+  optimizer: Transform | Optimizer,
+  { steps, reduction = "mean" }: AccumulateOptions,
+): Optimizer {
   requireWhole("accumulate", "steps", steps, 1);
   if (reduction !== "mean" && reduction !== "sum") {
     throw new ValueError("accumulate", `reduction is ${JSON.stringify(reduction)}`, {

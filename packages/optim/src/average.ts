@@ -27,7 +27,7 @@ export interface AveragingOptions {
 }
 
 /** An average of weights while it is made: a tree of tensors. */
-export interface Average<P> {
+export interface AveragedWeights<P> {
   /** The averaged parameters; before the start, those of the last call. */
   readonly value: P;
   /** Calls of `update`, int32. */
@@ -38,9 +38,9 @@ export interface Average<P> {
 
 /** What `swa` and `weightEma` make. Both functions are pure and can be part of a compiled step. */
 export interface WeightAverage {
-  init<P>(params: P): Average<P>;
+  init<P>(params: P): AveragedWeights<P>;
   /** The average after a step of the optimizer that led to `params`. */
-  update<P>(average: Average<P>, params: P): Average<P>;
+  update<P>(average: AveragedWeights<P>, params: P): AveragedWeights<P>;
 }
 
 /** Folds the next weights into the average of `count` before them, which are one at least. */

@@ -26,8 +26,8 @@ export interface RidgeOptions extends LinearFitOptions {
 /**
  * Least squares: the weights of least `‖y - x·w‖²` for examples x [n, d] and targets y [n] or [n, k], and where many are
  * (columns that depend on each other, fewer examples than columns) the shortest of them. For columns that are
- * independent it is `(xᵀx)⁻¹xᵀy`, computed by singular values, which square no condition number. With an intercept, means
- * are taken off first, which is the same as a column of ones and better conditioned.
+ * independent it is `(xᵀx)⁻¹xᵀy`, computed by singular values, which square no condition number. With an intercept,
+ * means are taken off first, which is the same as a column of ones and better conditioned.
  *
  * Throws `ShapeError` where examples and targets do not fit.
  *
@@ -35,16 +35,16 @@ export interface RidgeOptions extends LinearFitOptions {
  * const { weights, intercept } = leastSquares(tensor([[0], [1], [2]]), tensor([1, 3, 5]), { intercept: true });
  * console.log(await weights.array(), await intercept.item()); // [ 2 ] 1
  */
-export const leastSquares = (x: Tensor, y: Tensor, options: LinearFitOptions = {}): LinearFit => {
+export function leastSquares(x: Tensor, y: Tensor, options: LinearFitOptions = {}): LinearFit {
   requireExamples("leastSquares", x, y);
   return centered(x, y, options, (a, b) => linalg.lstsq(a, b).x);
-};
+}
 
 /**
  * Ridge regression: the weights of least `‖y - x·w‖² + λ‖w‖²`, which are `(xᵀx + λI)⁻¹xᵀy`; the intercept is not
- * penalized. For λ > 0 there is one answer, for columns that are duplicates too, which then share their weight. Computed by
- * a QR factorization of x on top of `√λ·I`; λ = 0 is `leastSquares`. It is the most probable w under Gaussian noise of
- * variance σ² and a Gaussian prior of variance σ²/λ.
+ * penalized. For λ > 0 there is one answer, for columns that are duplicates too, which then share their weight.
+ * Computed by a QR factorization of x on top of `√λ·I`; λ = 0 is `leastSquares`. It is the most probable w under
+ * Gaussian noise of variance σ² and a Gaussian prior of variance σ²/λ.
  *
  * Throws `ShapeError` where examples and targets do not fit, `ValueError` for a λ below 0.
  *
@@ -66,7 +66,12 @@ export function ridge(x: Tensor, y: Tensor, { lambda, ...options }: RidgeOptions
 }
 
 /** Fits weights to x and y less their means, and the intercept to the means. */
-function centered(x: Tensor, y: Tensor, { intercept = false }: LinearFitOptions, fit: (x: Tensor, y: Tensor) => Tensor): LinearFit {
+function centered(
+  x: Tensor,
+  y: Tensor,
+  { intercept = false }: LinearFitOptions,
+  fit: (x: Tensor, y: Tensor) => Tensor,
+): LinearFit {
   if (!intercept) return { weights: fit(x, y), intercept: zeros(y.shape.slice(1), { dtype: y.dtype }) };
   const [xMean, yMean] = [mean(x, { axis: 0 }) as Tensor, mean(y, { axis: 0 }) as Tensor];
   const weights = fit(sub(x, xMean), sub(y, yMean));

@@ -42,7 +42,9 @@ const mapValues = <T, R>(record: Readonly<Record<string, T>>, f: (value: T, name
  */
 export function byPath(groups: Groups): Optimizer {
   const patterns = Object.keys(groups);
-  if (patterns.length === 0) throw new ValueError("byPath", "there is no group", { hint: `give at least one, such as { "*": sgd() }` });
+  if (patterns.length === 0) {
+    throw new ValueError("byPath", "there is no group", { hint: `give at least one, such as { "*": sgd() }` });
+  }
   const links = mapValues(groups, linksOf);
   const tests = mapValues(groups, (_, pattern) => expressionOf(pattern));
   const patternOf = (path: string): string => {
@@ -92,5 +94,8 @@ function requireUsed(tests: Readonly<Record<string, RegExp>>, paths: readonly st
   }
 }
 
-/** Leaves parameters as they are, without decay either: for a group of `byPath`. A compiled step computes no gradient of them unless something else reads it. */
+/**
+ * Leaves parameters as they are, without decay either: for a group of `byPath`. A compiled step computes no gradient of
+ * them unless something else reads it.
+ */
 export const frozen = (): Optimizer => chain(erased<null>({ init: () => null, update: (_, state) => [{}, state] }));

@@ -7,7 +7,7 @@ import { requireWhole, requireWithin } from "./options.ts";
 import { isFloat, perDType, sharedDType } from "./transform.ts";
 
 /** The function along a direction at a distance. A value or a slope that is not finite means: too far. */
-export interface Point {
+export interface SearchPoint {
   /** Distance, in lengths of the direction. */
   readonly t: number;
   readonly value: number;
@@ -16,12 +16,12 @@ export interface Point {
 }
 
 /** The function along a direction. */
-export type Along<P extends Point> = (t: number) => P | Promise<P>;
+export type Along<P extends SearchPoint> = (t: number) => P | Promise<P>;
 
 /** Looks for a distance; null where nothing lower was found. */
-export type Search = <P extends Point>(at: Along<P>, options?: SearchOptions<P>) => Promise<P | null>;
+export type Search = <P extends SearchPoint>(at: Along<P>, options?: LineSearchOptions<P>) => Promise<P | null>;
 
-export interface SearchOptions<P extends Point = Point> {
+export interface LineSearchOptions<P extends SearchPoint = SearchPoint> {
   /** The point at 0, where it is known already. */
   readonly start?: P;
   /** The distance tried first. Default 1. */
@@ -37,15 +37,15 @@ export interface SearchOptions<P extends Point = Point> {
   readonly rounding?: number;
 }
 
-export interface WolfeOptions<P extends Point = Point> extends SearchOptions<P> {
+export interface WolfeOptions<P extends SearchPoint = SearchPoint> extends LineSearchOptions<P> {
   /** Largest share of the slope that may be left. Default 0.9, the value for quasi-Newton directions (same section). */
   readonly curvature?: number;
 }
 
-const isFinitePoint = ({ value, slope }: Point): boolean => Number.isFinite(value) && Number.isFinite(slope);
+const isFinitePoint = ({ value, slope }: SearchPoint): boolean => Number.isFinite(value) && Number.isFinite(slope);
 
 /** A search that has begun. */
-interface Begun<P extends Point> {
+interface Begun<P extends SearchPoint> {
   readonly start: P;
   readonly first: number;
   readonly evaluations: number;
@@ -54,7 +54,11 @@ interface Begun<P extends Point> {
   readonly isLow: (point: P) => boolean;
 }
 
-async function begin<P extends Point>(op: string, at: Along<P>, options: SearchOptions<P>): Promise<Begun<P> | null> {
+async function begin<P extends SearchPoint>(
+  op: string,
+  at: Along<P>,
+  options: LineSearchOptions<P>,
+): Promise<Begun<P> | null> {
   const { first = 1, decrease = 1e-4, evaluations = 50, rounding = 0 } = options;
   requireWithin(op, "first", first, Number.MIN_VALUE, Infinity);
   requireWithin(op, "decrease", decrease, 0, 1);
@@ -69,14 +73,17 @@ async function begin<P extends Point>(op: string, at: Along<P>, options: SearchO
 }
 
 /**
- * Halves the distance until the value has fallen enough, φ(t) ≤ φ(0) + decrease·t·φ′(0) (Armijo 1966; Nocedal and Wright,
- * algorithm 3.1). Null where that never happens, and where the slope at 0 does not fall.
+ * Halves the distance until the value has fallen enough, φ(t) ≤ φ(0) + decrease·t·φ′(0) (Armijo 1966; Nocedal and
+ * Wright, algorithm 3.1). Null where that never happens, and where the slope at 0 does not fall.
  *
  * @example
  * const found = await backtracking((t) => ({ t, value: (t - 3) ** 2, slope: 2 * (t - 3) }), { first: 16 });
  * console.log(found?.t); // 4
  */
-export async function backtracking<P extends Point>(at: Along<P>, options: SearchOptions<P> = {}): Promise<P | null> {
+export async function backtracking<P extends SearchPoint>(
+  at: Along<P>,
+  options: LineSearchOptions<P> = {},
+): Promise<P | null> {
   const begun = await begin("backtracking", at, options);
   if (!begun) return null;
   for (let [t, count] = [begun.first, 0]; count < begun.evaluations; t /= 2, count++) {
@@ -95,7 +102,10 @@ export async function backtracking<P extends Point>(at: Along<P>, options: Searc
  * const found = await strongWolfe((t) => ({ t, value: (t - 3) ** 2, slope: 2 * (t - 3) }), { curvature: 0.1 });
  * console.log(Math.abs(found!.t - 3) < 0.3); // true
  */
-export async function strongWolfe<P extends Point>(at: Along<P>, options: WolfeOptions<P> = {}): Promise<P | null> {
+export async function strongWolfe<P extends SearchPoint>(
+  at: Along<P>,
+  options: WolfeOptions<P> = {},
+): Promise<P | null> {
   const { curvature = 0.9 } = options;
   requireWithin("strongWolfe", "curvature", curvature, 0, 1);
   const begun = await begin("strongWolfe", at, options);
@@ -118,7 +128,7 @@ export async function strongWolfe<P extends Point>(at: Along<P>, options: WolfeO
 }
 
 /** Shrinks the bracket between `low`, the lower end, and `high`. */
-async function zoom<P extends Point>(
+async function zoom<P extends SearchPoint>(
   at: Along<P>,
   low: P,
   high: P,
@@ -142,7 +152,7 @@ async function zoom<P extends Point>(
  * The minimum of the cubic through values and slopes at both ends (Nocedal and Wright, equation 3.59), kept a tenth of
  * the bracket from them; the middle where the cubic has none.
  */
-export function between(a: Point, b: Point): number {
+export function between(a: SearchPoint, b: SearchPoint): number {
   const width = b.t - a.t;
   const middle = a.t + width / 2;
   if (!isFinitePoint(a) || !isFinitePoint(b)) return middle;
@@ -198,7 +208,7 @@ export async function logSearch(
 }
 
 /** A point along a direction, with the parameters there. */
-export interface PlaceAlong<P> extends Point {
+export interface PlaceAlong<P> extends SearchPoint {
   readonly params: P;
 }
 
@@ -211,7 +221,11 @@ export interface PlaceAlong<P> extends Point {
  * const [, gradient] = f(params);
  * const found = await backtracking(along(f, params, mapTree(neg, gradient)));
  */
-export function along<P>(f: (params: P) => readonly [value: Tensor, gradient: P], params: P, direction: P): (t: number) => Promise<PlaceAlong<P>> {
+export function along<P>(
+  f: (params: P) => readonly [value: Tensor, gradient: P],
+  params: P,
+  direction: P,
+): (t: number) => Promise<PlaceAlong<P>> {
   const step = compile(
     (from: P, towards: P, t: Tensor<[]>) => {
       const distance = perDType((dtype) => cast(t, dtype));

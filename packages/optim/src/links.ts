@@ -125,11 +125,17 @@ export interface GroupOption {
   readonly group?: string;
 }
 
-/** The states of learning rates, with the pattern of the group they belong to. */
-function ratesIn(links: readonly unknown[], group?: string): { readonly state: RateState; readonly group: string | undefined }[] {
+interface GroupRate {
+  readonly state: RateState;
+  /** The pattern of the group it belongs to. */
+  readonly group: string | undefined;
+}
+
+/** The states of all learning rates. */
+function ratesIn(links: readonly unknown[], group?: string): GroupRate[] {
   return links.flatMap((link) => {
     if (link instanceof RateState) return [{ state: link, group }];
-    const found: ReturnType<typeof ratesIn> = [];
+    const found: GroupRate[] = [];
     if (isNested(link)) link.mapLinks((inner, name = group) => (found.push(...ratesIn(inner, name)), inner));
     return found;
   });
@@ -145,7 +151,8 @@ function chosenRates(op: string, state: State, { group }: GroupOption): readonly
   const chosen = group === undefined && names.length === 1 ? rates : rates.filter((each) => each.group === group);
   if (chosen.length > 0) return chosen.map((each) => each.state);
   const known = names.map((name) => JSON.stringify(name)).join(", ");
-  const problem = group === undefined ? "several groups have rates of their own" : `no group ${JSON.stringify(group)} has a rate`;
+  const problem =
+    group === undefined ? "several groups have rates of their own" : `no group ${JSON.stringify(group)} has a rate`;
   throw new ValueError(op, problem, { expected: names, received: group, hint: `give { group } as one of ${known}` });
 }
 

@@ -1,6 +1,7 @@
 /**
- * Logistic regression by iteratively reweighted least squares, which is Newton's method with the Hessian `xᵀ·diag(p(1-p))·x`.
- * Owns the loss, its derivatives in closed form and the question whether it has a minimum; steps are those of `newton`.
+ * Logistic regression by iteratively reweighted least squares, which is Newton's method with the Hessian
+ * `xᵀ·diag(p(1-p))·x`. Owns the loss, its derivatives in closed form and the question whether it has a minimum; steps
+ * are those of `newton`.
  */
 import {
   type Tensor, ShapeError, ValueError, add, cast, concat, diag, expandDims, full, matmul, min, mul, ones, sigmoid, slice,

@@ -7,7 +7,7 @@ import {
   type Tensor, type TreeStructure, ShapeError, ValueError, compile, findMismatch, fitsStructure, flattenTree, scopeAsync,
   tensor, unflattenTree,
 } from "@dormouse/tensor";
-import { type Search, type SearchOptions, backtracking, strongWolfe } from "./line-search.ts";
+import { type Search, type LineSearchOptions, backtracking, strongWolfe } from "./line-search.ts";
 import { requireWhole, requireWithin } from "./options.ts";
 import { isFloat } from "./transform.ts";
 
@@ -142,7 +142,7 @@ async function stepFrom(
   place: Place,
   pairs: readonly Pair[],
   search: Search,
-  limits: SearchOptions<PlaceAlong>,
+  limits: LineSearchOptions<PlaceAlong>,
   vector: Vector,
   evaluateAt: (x: Float64Array) => Promise<Place>,
 ): Promise<PlaceAlong | null> {

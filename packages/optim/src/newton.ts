@@ -3,10 +3,10 @@
  * numbers that it reads, as in `minimize`; directions are made on the device. It finds no derivatives: they are given.
  */
 import {
-  type Tensor, ShapeError, ValueError, abs, compile, div, equal, greater, linalg, matmul, max, mul, neg, reshape, scopeAsync, tensor,
-  transpose, where,
+  type Tensor, DTypeError, ShapeError, ValueError, abs, compile, div, equal, greater, linalg, matmul, max, mul, neg, reshape,
+  scopeAsync, tensor, transpose, where,
 } from "@dormouse/tensor";
-import { type Point, backtracking } from "./line-search.ts";
+import { type SearchPoint, backtracking } from "./line-search.ts";
 import type { MinimizeOptions, Minimum } from "./minimize.ts";
 import { requireWhole, requireWithin } from "./options.ts";
 import { isFloat } from "./transform.ts";
@@ -17,27 +17,33 @@ export type NewtonOptions = Omit<MinimizeOptions, "history" | "lineSearch">;
 export type SecondOrder = readonly [value: Tensor, gradient: Tensor, hessian: Tensor];
 
 /** The function at a place. */
-interface Place extends Point {
+interface Place extends SearchPoint {
   readonly x: Float64Array;
   readonly gradient: Float64Array;
 }
 
 /**
- * Minimizes a smooth function of one float tensor with Newton's method: the step solves `H·d = -∇f`, and is halved until the
- * value falls enough (Armijo). Near a minimum with a regular Hessian every step doubles the digits. Where the Hessian has
+ * Minimizes a smooth function of one float tensor with Newton's method: the step solves `H·d = -∇f`, and is halved until
+ * the value falls enough (Armijo). Near a minimum with a regular Hessian every step doubles the digits. Where the Hessian has
  * negative curvature its eigenvalues count by their size, so that saddle points repel (Dauphin et al. 2014); flat
  * directions take a gradient step.
  *
  * `f` gives the value, the gradient and the Hessian, of the shapes [], s and [...s, ...s] for a tensor of shape s; it is
- * compiled. `maxSteps` is 100 by default, the tolerances are those of `minimize`. Throws `ShapeError` where the shapes do
- * not fit, `ValueError` where the value or the gradient is not finite at the start.
+ * compiled. `maxSteps` is 100 by default, the tolerances are those of `minimize`. Throws `ShapeError` where the shapes
+ * do not fit, `ValueError` where the value or the gradient is not finite at the start.
  *
  * @example
  * const { params } = await newton((x) => [f(x), grad(f)(x), hessian(f)(x)], tensor([1, 1], { dtype: "float64" }));
  */
-export async function newton(f: (x: Tensor) => SecondOrder, start: Tensor, options: NewtonOptions = {}): Promise<Minimum<Tensor>> {
+export async function newton(
+  f: (x: Tensor) => SecondOrder,
+  start: Tensor,
+  options: NewtonOptions = {},
+): Promise<Minimum<Tensor>> {
   if (!isFloat(start)) {
-    throw new ValueError("newton", `the start is ${start.dtype}`, { expected: "float64", received: start.dtype, hint: `cast it: cast(x, "float64")` });
+    throw new DTypeError("newton", `the start is ${start.dtype}`, {
+      expected: "float64", received: start.dtype, hint: `cast it: cast(x, "float64")`,
+    });
   }
   const isSingle = start.dtype === "float32";
   const { maxSteps = 100, tolerance = isSingle ? 1e-4 : 1e-8, stepTolerance = isSingle ? 1e-7 : 1e-14 } = options;
@@ -81,7 +87,9 @@ export async function newton(f: (x: Tensor) => SecondOrder, start: Tensor, optio
     if (moved <= stepTolerance * Math.max(1, largest(place.x))) return end("step");
     if (steps === maxSteps) return end("steps");
     const here = place.x;
-    const direction = await scopeAsync(async (track) => Float64Array.from(await track(() => directed(tensorOf(here))).data()));
+    const direction = await scopeAsync(async (track) =>
+      Float64Array.from(await track(() => directed(tensorOf(here))).data()),
+    );
     const at = (t: number): Promise<Place> => {
       const there = here.map((x, i) => x + t * direction[i]!);
       return evaluateAt(isSingle ? Float64Array.from(Float32Array.from(there)) : there, t, direction);
@@ -105,7 +113,8 @@ function directionOf(gradient: Tensor, hessian: Tensor): Tensor {
 }
 
 function requireShapes(value: Tensor, gradient: Tensor, hessian: Tensor, { shape }: Tensor): void {
-  const same = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((length, i) => length === b[i]);
+  const same = (a: readonly number[], b: readonly number[]): boolean =>
+    a.length === b.length && a.every((length, i) => length === b[i]);
   if (value.size === 1 && same(gradient.shape, shape) && same(hessian.shape, [...shape, ...shape])) return;
   const show = (each: readonly number[]): string => `[${each.join(", ")}]`;
   const received = [value.shape, gradient.shape, hessian.shape];

@@ -48,7 +48,9 @@ export function requireOptions(op: string, options: object): void {
 /** Refuses a form of momentum that there is not, and two shares of the gradient at once. */
 export function requireForm(op: string, { form = "sum", dampening = 0, momentum = 0 }: MomentumOptions): void {
   if (form !== "sum" && form !== "average") {
-    throw new ValueError(op, `form is ${JSON.stringify(form)}`, { expected: ["sum", "average"], received: form, hint: `use "sum" or "average"` });
+    throw new ValueError(op, `form is ${JSON.stringify(form)}`, {
+      expected: ["sum", "average"], received: form, hint: `use "sum" or "average"`,
+    });
   }
   if (form === "sum") return;
   requireWithin(op, "momentum", momentum, 0, 1);

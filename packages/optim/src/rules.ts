@@ -70,16 +70,19 @@ export function accumulateMomentum(options: MomentumOptions = {}): Transform {
 }
 
 /**
- * Where Nesterov's method measures the slope: `params - momentum·velocity`, tree by tree, with velocities that have the
- * rate inside (Nesterov 1983, in the form of Sutskever et al. 2013). `sgd({ nesterov: true })` holds these points as its
- * parameters, which makes its step a function of the gradient there and nothing else.
+ * Where Nesterov's method measures the slope: `params - momentum·velocity`, tensor by tensor, with velocities that have
+ * the rate inside (Nesterov 1983, in the form of Sutskever et al. 2013). `sgd({ nesterov: true })` holds these points as
+ * its parameters, which makes its step a function of the gradient there and nothing else.
  *
  * ```ts
  * const gradient = grad(loss)(lookAheadPoint(params, velocity, { momentum: 0.9 }));
  * ```
  */
-export const lookAheadPoint = <P>(params: P, velocity: P, { momentum = 0.9 }: Pick<MomentumOptions, "momentum"> = {}): P =>
-  mapTree((p, u) => (isFloat(p) ? sub(p, mul(u!, momentum)) : p), params, velocity);
+export const lookAheadPoint = <P>(
+  params: P,
+  velocity: P,
+  { momentum = 0.9 }: Pick<MomentumOptions, "momentum"> = {},
+): P => mapTree((p, u) => (isFloat(p) ? sub(p, mul(u!, momentum)) : p), params, velocity);
 
 export interface AdamRuleOptions extends EpsOptions {
   /** Decays of the averages of the gradient and of its square. Default [0.9, 0.999]. */

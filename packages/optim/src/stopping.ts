@@ -71,7 +71,7 @@ export function stopWhen(options: StoppingOptions = {}): Stopping {
       const value = patience < Infinity ? requireNumber("loss", "patience", loss) : (loss ?? state.best);
       const isBetter = value < state.best - minDelta;
       const badReports = isBetter ? 0 : state.badReports + 1;
-      const isBroken = (loss !== undefined && !Number.isFinite(loss)) || (stepNorm !== undefined && !Number.isFinite(stepNorm));
+      const isBroken = [loss, stepNorm].some((number) => number !== undefined && !Number.isFinite(number));
       const reason = isBroken ? "diverged"
         : length < stepTolerance ? "step"
         : badReports >= patience ? "patience"

@@ -50,8 +50,8 @@ export interface RateCurve {
 }
 
 /**
- * Finds a learning rate by the range test (Smith 2017): one step per rate, from `from` to `to`. The model given stays as it
- * is. All rates run through one compiled step. Ends early where the loss diverges.
+ * Finds a learning rate by the range test (Smith 2017): one step per rate, from `from` to `to`. The model given stays as
+ * it is. All rates run through one compiled step. Ends early where the loss diverges.
  *
  * Throws `ValueError` for options out of range, for an empty dataset, for an optimizer whose rate is a schedule and
  * where the very first loss is not finite.
@@ -61,7 +61,8 @@ export interface RateCurve {
  * const run = await fit(model, { data: { train }, loss: crossEntropy, optimizer: adam({ learningRate: suggestion! }) });
  */
 export async function findLearningRate<M extends object>(model: M, options: RateFinderOptions<M>): Promise<RateCurve> {
-  const { data, loss, optimizer = sgd(), from = 1e-7, to = 10, steps = 100, smoothing = 0.9, divergence = 4, seed = 0 } = options;
+  const { data, loss, optimizer = sgd(), from = 1e-7, to = 10, steps = 100, seed = 0 } = options;
+  const { smoothing = 0.9, divergence = 4 } = options;
   requireWithin("from", from, Number.MIN_VALUE, Infinity);
   requireWithin("to", to, from, Infinity);
   requireWithin("steps", Number.isInteger(steps) ? steps : NaN, 2, Infinity);
@@ -90,7 +91,7 @@ export async function findLearningRate<M extends object>(model: M, options: Rate
       });
     }
     const kept = new Set([...treeLeaves({ next, state }), ...original]);
-    release(...treeLeaves({ model: current.model, state: current.state, rated, x, y, stepKey, value }).filter((leaf) => !kept.has(leaf)));
+    release(...treeLeaves([current, rated, x, y, stepKey, value]).filter((leaf) => !kept.has(leaf)));
     current = { model: next, state };
     average = smoothing * average + (1 - smoothing) * seen;
     const mean = average / (1 - smoothing ** (i + 1));
@@ -150,6 +151,6 @@ function requireWithin(name: string, value: number, least: number, below: number
   if (value >= least && value < below) return;
   throw new ValueError("findLearningRate", `${name} is ${value}`, {
     expected: [least, below], received: value,
-    hint: below === Infinity ? `use a finite number of at least ${least}` : `use a number of at least ${least} and below ${below}`,
+    hint: `use a ${below === Infinity ? "finite " : ""}number of at least ${least}${below === Infinity ? "" : ` and below ${below}`}`,
   });
 }
