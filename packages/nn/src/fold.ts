@@ -17,7 +17,7 @@ type Affine = Pick<Linear, "weight" | "bias">;
  */
 export function foldLinear(...layers: readonly unknown[]): Linear {
   const affine = layers.map((layer, i): Affine => {
-    if (layer instanceof Linear) return layer as unknown as Linear;
+    if (layer instanceof Linear) return layer;
     const name = typeof layer === "function" ? `the function ${layer.name || "(anonymous)"}` : describe(layer);
     throw new ValueError("foldLinear", `layer ${i} is ${name}`, { received: layer, hint: "fold layers of class Linear only" });
   });

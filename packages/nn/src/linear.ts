@@ -95,8 +95,8 @@ export class Linear<const In extends number = number, const Out extends number =
    * `ShapeError` for other shapes.
    */
   static of<Out extends number, In extends number>(
-    weight: Tensor<[Out, In]>,
-    bias: Tensor<[Out]> | null = null,
+    weight: Tensor<readonly [Out, In]>,
+    bias: Tensor<readonly [Out]> | null = null,
   ): Linear<In, Out> {
     const isFit = weight.rank === 2 && (bias === null || (bias.rank === 1 && bias.shape[0] === weight.shape[0]));
     if (isFit) return Object.assign(Object.create(Linear.prototype) as Linear<In, Out>, { weight, bias });

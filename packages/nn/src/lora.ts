@@ -85,7 +85,7 @@ export function lora<T>(model: T, options: LoraOptions): T {
   const made = new Map<Tensor, LoraLinear>();
   const adapted = mapLayers(model, (layer, path) => {
     if (!(layer instanceof Linear)) return layer;
-    const base = layer as unknown as Linear;
+    const base: Linear = layer;
     if (!isChosen(path === "" ? "weight" : `${path}.weight`, base.weight)) return layer;
     const adapter = made.get(base.weight) ?? new LoraLinear(base, { ...rest, key: foldIn(key, made.size) });
     made.set(base.weight, adapter);
@@ -106,7 +106,7 @@ export function mergeLora<T>(model: T): T {
   const made = new Map<Tensor, Linear>();
   return mapLayers(model, (layer) => {
     if (!(layer instanceof LoraLinear)) return layer;
-    const adapter = layer as unknown as LoraLinear;
+    const adapter: LoraLinear = layer;
     const merged = made.get(adapter.base.weight) ?? Linear.of(adapter.weight, adapter.bias);
     made.set(adapter.base.weight, merged);
     return merged;

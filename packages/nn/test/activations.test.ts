@@ -4,7 +4,7 @@ import { vjp } from "@dormouse/autograd";
 import { reference } from "@dormouse/backend-cpu/reference";
 import { type Tensor, maximum, reshape, setDevice, stack, tensor, zeros } from "@dormouse/tensor";
 import {
-  celu, elu, gelu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, identity, leakyRelu, maxout, mish, prelu, relu6, selu, silu,
+  celu, elu, gelu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, identity, leakyRelu, logistic, maxout, mish, power, prelu, relu6, selu, silu,
   softshrink, softsign, step, swish, tanhshrink, threshold,
 } from "../src/index.ts";
 import { type OracleCase, expectTensor, fixture, toTensor } from "./expect.ts";
@@ -96,4 +96,23 @@ describe("what the curriculum knows", () => {
   ])("%s refuses what does not fit", (_, f, message) => {
     expect(f).toThrow(message);
   });
+});
+
+it("logistic has a slope, which PyTorch writes as sigmoid(a·x)", async () => {
+  const x = tensor([-1e4, -1, 0, 0.5, 1e4], { dtype: "float64" });
+  for (const slope of [1, 3, -0.5]) {
+    const [y, pullback] = vjp((z: Tensor) => logistic(z, { slope }), x as Tensor);
+    const [gradient] = pullback(tensor([1, 1, 1, 1, 1], { dtype: "float64" }));
+    const wanted = [-1e4, -1, 0, 0.5, 1e4].map((z) => 1 / (1 + Math.exp(-slope * z)));
+    Array.from(await y.data()).forEach((value, i) => expect(value).toBeCloseTo(wanted[i]!, 14));
+    Array.from(await gradient.data()).forEach((value, i) => expect(value).toBeCloseTo(slope * wanted[i]! * (1 - wanted[i]!), 14));
+  }
+});
+
+it("power is xᵖ", async () => {
+  expect(await power(tensor([-2, 0, 3]), 3).array()).toEqual([-8, 0, 27]);
+  expect(await power(tensor([4, 9]), 0.5).array()).toEqual([2, 3]);
+  expect(await power(tensor([-1]), 1.5).array()).toEqual([NaN]);
+  const [, pullback] = vjp((x: Tensor) => power(x, 2), tensor([-3, 5]) as Tensor);
+  expect(await pullback(tensor([1, 1]))[0].array()).toEqual([-6, 10]);
 });

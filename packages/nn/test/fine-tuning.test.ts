@@ -132,7 +132,7 @@ describe("lora", () => {
     const [w, down, up] = (await Promise.all([layer.weight, adapted.loraDown, adapted.loraUp].map((each) => (each as Tensor).array()))) as number[][][];
     const wanted = w!.map((row, o) => row.map((value, i) => value + ((alpha ?? rank) / rank) * down!.reduce((total, each, r) => total + up![o]![r]! * each[i]!, 0)));
     expectClose(await adapted.weight.data(), wanted.flat(), exact, "weight");
-    const merged = mergeLora(adapted as unknown as Linear);
+    const merged = mergeLora<Linear>(adapted);
     expect(merged).toBeInstanceOf(Linear);
     expectClose(await merged.forward(x as Tensor).data(), await (adapted as LoraLinear).forward(x as Tensor).data(), exact, "output");
   });
