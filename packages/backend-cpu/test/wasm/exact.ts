@@ -160,6 +160,19 @@ export const exact = {
     const { mantissa, exponent } = exactly(x);
     return { mantissa: mantissa * twoOverRootPi, exponent: exponent - P };
   },
+  sigmoid: (x: number): Exact => {
+    const small = expFixed(-abs(fixed(exactly(bounded(x)))));
+    const ratio = small.mantissa >> BigInt(-small.exponent - P);
+    return x > 0 ? scaled(div(one, one + ratio)) : { mantissa: div(small.mantissa, one + ratio), exponent: small.exponent };
+  },
+  softplus: (x: number): Exact => {
+    const small = expFixed(-abs(fixed(exactly(bounded(x)))));
+    const ratio = small.mantissa >> BigInt(-small.exponent - P);
+    // log(1 + t) is t(1 - t/2) to twice the digits of t.
+    const tail = scaled(logFixed(scaled(one + ratio)));
+    if (x > 0) return scaled(fixed(exactly(x)) + tail.mantissa);
+    return ratio >> BigInt(P - 90) === 0n ? { mantissa: mul(small.mantissa, one - ratio / 2n), exponent: small.exponent } : tail;
+  },
   pow: (x: number, y: number): Exact => {
     const { mantissa, exponent } = exactly(y);
     const log = logFixed(exactly(Math.abs(x)));

@@ -10,8 +10,8 @@ import { exact, exactly, ulps } from "./exact.ts";
 import type { Exact } from "./exact.ts";
 import { hasFma, random } from "./kernel-support.ts";
 
-type Name = keyof typeof exact;
-const names = Object.keys(exact) as Name[];
+const names = ["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "atan", "erf", "pow"] as const;
+type Name = (typeof names)[number];
 
 function apply(nest: Nest, name: Name, bits: 32 | 64, x: Vector, y: Vector): Vector {
   const lanes = new Lanes(nest, bits);
@@ -61,7 +61,7 @@ const domains: Record<Name, readonly (readonly [number, number] | "wide" | "posi
   log1p: [[-0.999, 1], [0, 100], "positive", [-1, -0.99]],
   sin: [[-10, 10], [-2e6, 2e6], [-0.8, 0.8], "wide", "turns"],
   cos: [[-10, 10], [-2e6, 2e6], [-0.8, 0.8], "wide", "turns"],
-  tanh: [[-2, 2], [-25, 25], "wide"],
+  tanh: [[-2, 2], [-25, 25], "wide", [0.17, 0.28]],
   atan: [[-3, 3], [-100, 100], "wide"],
   erf: [[-1, 1], [-6, 6], "wide"],
   pow: [[0.5, 2], [0, 100], "positive"],
@@ -69,13 +69,13 @@ const domains: Record<Name, readonly (readonly [number, number] | "wide" | "posi
 
 function sample(name: Name, bits: 32 | 64, count: number): number[] {
   const next = random(names.indexOf(name) + 1);
-  const limit = bits === 32 ? 126 : 1020;
+  const [lowest, highest] = bits === 32 ? [-146, 127] : [-1070, 1023];
   const round = bits === 32 ? Math.fround : (x: number) => x;
   return Array.from({ length: count }, (_, i) => {
     const domain = domains[name][i % domains[name].length]!;
     if (typeof domain === "object") return round(domain[0] + (domain[1] - domain[0]) * next());
     if (domain === "turns") return round(Math.floor(2 ** (21 * next())) * (Math.PI / 2));
-    const size = (1 + next()) * 2 ** Math.floor(-limit - 20 + next() * 2 * limit);
+    const size = (1 + next()) * 2 ** Math.floor(lowest + next() * (highest + 1 - lowest));
     return round(domain === "wide" && next() < 0.5 ? -size : size);
   });
 }
@@ -92,11 +92,8 @@ function exponents(xs: readonly number[], bits: 32 | 64): number[] {
   });
 }
 
-/** Largest error allowed, in ulp: [float32, float64]. */
-const limits: Record<Name, readonly [number, number]> = {
-  exp: [2, 2], expm1: [2, 2], log: [2, 2], log1p: [2, 2], sin: [2, 2], cos: [2, 2], tanh: [2.25, 2.25], atan: [2, 2],
-  erf: [2, 2], pow: [2, 2],
-};
+/** Largest error allowed, in ulp. Without fused products `tanh` is a little worse. */
+const limitOf = (name: Name, fma: boolean): number => (name === "tanh" && !fma ? 2.2 : 2);
 
 const float64: Partial<Record<Name, (x: number, y: number) => number>> = {
   exp: Math.exp, expm1: Math.expm1, log: Math.log, log1p: Math.log1p, sin: Math.sin, cos: Math.cos, tanh: Math.tanh,
@@ -128,7 +125,7 @@ describe("largest error in ulp", () => {
         test(`${name} float${bits}${fma ? " with relaxed multiply-add" : ""}`, () => {
           const result = worst(name, bits, fma, bits === 32 && name !== "erf" ? 100_000 : 6_000);
           if (process.env["DORMOUSE_ULPS"]) console.log(`${name} ${bits} ${fma} ${result.ulp.toFixed(3)} at ${result.at} ${result.y}`);
-          expect(result.ulp, `at ${result.at}`).toBeLessThanOrEqual(limits[name][bits === 32 ? 0 : 1]);
+          expect(result.ulp, `at ${result.at}`).toBeLessThanOrEqual(limitOf(name, fma));
         });
       }
     }
@@ -144,7 +141,7 @@ describe("angles nearest to a multiple of π/2", () => {
         // Beside small lanes, a NaN and an infinity, which stay what they are.
         const others = [0.5, NaN, Infinity, 3];
         const got = evaluate(name, bits, [x, -x, ...others], others, fma);
-        expect(ulps(got[0]!, exact[name](x, 0), bits)).toBeLessThanOrEqual(2);
+        expect(ulps(got[0]!, exact[name](x), bits)).toBeLessThanOrEqual(2);
         expect(got[1]).toBe(name === "sin" ? -got[0]! : got[0]);
         expect(got.slice(2, 6)).toEqual(evaluate(name, bits, others, others, fma).slice(0, 4));
       }
