@@ -136,10 +136,10 @@ class Gpu implements WebGpuBackend {
     const pipelines = plan.actions
       .filter((action) => action.kind === "dispatch")
       .map(({ dispatch, what }) => this.#pipelines.get(dispatch.wgsl, dispatch.bindings.map(({ writable }) => writable), what));
-    const isReady = (each: readonly (Pipeline | Promise<Pipeline>)[]): each is readonly Pipeline[] =>
-      !each.some((pipeline) => pipeline instanceof Promise);
-    if (isReady(pipelines)) return new GpuExecutable(program, plan, pipelines);
-    return Promise.all(pipelines).then((ready) => new GpuExecutable(program, plan, ready));
+    const ready = pipelines.filter((pipeline): pipeline is Pipeline => !(pipeline instanceof Promise));
+    if (ready.length === pipelines.length) return new GpuExecutable(program, plan, ready);
+    const whenReady = pipelines.map(async (pipeline) => await pipeline);
+    return Promise.all(whenReady).then((all) => new GpuExecutable(program, plan, all));
   }
 
   run(executable: Executable, buffers: readonly BackendBuffer[]): void {

@@ -122,13 +122,12 @@ fn log_reduced(f: f32, k: f32) -> f32 {
   if (is_nan(x) || bits == 0x7f800000u || (bits & 0x7fffffffu) == 0u) { return x; }
   if (bits == 0xbf800000u) { return -infinity(); }
   if (bits > 0xbf800000u) { return not_a_number(); }
-  let sum = 1.0f + x;
-  // What rounding took from 1 + x (Møller's two-sum), brought to the scale of the fraction.
-  let back = sum - 1.0f;
-  let lost = (x - back) + (1.0f - (sum - back));
-  let parts = log_parts(sum);
-  let n = clamp(i32(parts.exponent), -126, 126);
-  return with_sign(log_reduced(fma(lost, power_of_two(-n), parts.fraction), parts.exponent), x);
+  // 1 + x = 2^k·(1 + f) for an f that is rounded once: compilers may not be trusted with a compensated sum.
+  let k = log_parts(1.0f + x).exponent;
+  let first = i32(k) >> 1u;
+  let half = power_of_two(-first);
+  let rest = power_of_two(first - i32(k));
+  return with_sign(log_reduced(x * half * rest + (half * rest - 1.0f), k), x);
 }` },
   tanh_f32: { needs: ["is_nan", "exp_tail", "exp_fraction", "power_of_two", "with_sign"], text: `fn tanh_f32(x: f32) -> f32 {
   if (is_nan(x)) { return x; }
