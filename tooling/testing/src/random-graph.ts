@@ -1,7 +1,7 @@
 /**
  * Random graphs of random primitives over small random shapes, for property tests: a seed gives the same graph on
  * every run. Owns the pool a graph grows from and what its inputs hold; the nodes it can grow by are in
- * `random-nodes.ts` and `random-movement.ts`. Floats stay within a few units and are in general position, so that a
+ * `random-nodes.ts`, `random-movement.ts` and `random-structure.ts`. Floats stay within a few units and are in general position, so that a
  * comparison with a tolerance means something even below a `floor` or an `argmax`.
  */
 import type { DType, Shape, Tensor, TypedArray } from "@dormouse/tensor";
@@ -9,6 +9,7 @@ import { HostStorage, allocate, axesOf, isFloat, primitive as p, sameShape, size
 import { movement } from "./random-movement.ts";
 import { nodes } from "./random-nodes.ts";
 import { type Random, randomSource } from "./random-source.ts";
+import { structure } from "./random-structure.ts";
 
 export interface GraphOptions {
   /** Of the floats. Default float64. A float32 graph is smooth: rounding must not decide a branch. */
@@ -152,7 +153,7 @@ function grow(seed: number, options: GraphOptions, makeInput: (input: GraphInput
   };
   const pool: Tensor[] = [input(shape()), input(shape())];
   const used = new Set<Tensor>();
-  const makers = [...nodes, ...movement];
+  const makers = [...nodes, ...movement, ...structure];
   for (let made = 0, left = options.nodes ?? 4 + (seed % 14); left > 0 && made < 200; made++) {
     const node = pick(makers)(context);
     // A movement that moves nothing is its source.

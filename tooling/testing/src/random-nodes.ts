@@ -125,13 +125,14 @@ const products: readonly Maker[] = [
     const b = chance(0.5) ? input([k, n]) : swapLast(input([n, k]));
     return bounded(p.dot(a, b));
   },
-  // A convolution as windows and one product; padded, with steps, with groups of one.
+  // A convolution as windows and one product; padded, with steps and dilation.
   ({ input, random: { below, chance } }) => {
     const [batch, channels, features] = [1 + below(2), 1 + below(3), 1 + below(4)];
     const size = [1 + below(3), 1 + below(3)];
-    const x = input([batch, channels, 3 + below(4), 3 + below(5)]);
+    const dilation = [1 + below(2), 1 + below(2)];
+    const x = input([batch, channels, 3 + below(4), 3 + below(5)].map((d, i) => d + (i > 1 ? 2 * (dilation[i - 2]! - 1) : 0)));
     const margin = chance(0.5) ? [0, 0, 1, 1] : [0, 0, 0, 0];
-    const windows = p.window(p.pad(x, margin, margin, [0, 0, 0, 0]), size, [1 + below(2), 1 + below(2)]);
+    const windows = p.window(p.pad(x, margin, margin, [0, 0, 0, 0]), size, [1 + below(2), 1 + below(2)], dilation);
     const [height, width] = [windows.shape[2]!, windows.shape[3]!];
     const depth = channels * size[0]! * size[1]!;
     const patches = p.reshape(p.permute(windows, [0, 2, 3, 1, 4, 5]), [batch * height * width, depth]);

@@ -1,16 +1,21 @@
 /** The generators themselves: a seed repeats its graph, everything is drawn, and a wrong kernel is found. */
 import { createReferenceBackend } from "@dormouse/backend-cpu/reference";
-import { type Backend, HostStorage, type Primitive, primitive, topologicalOrder } from "@dormouse/tensor/graph";
+import {
+  type Backend, type Body, HostStorage, type Params, type Primitive, primitive, topologicalOrder,
+} from "@dormouse/tensor/graph";
 import { expect, test } from "vitest";
 import {
   type RandomGraph, describeWrongKernel, firstWrongKernel, interpret, randomFunction, randomGraph, runGraph,
 } from "../src/index.ts";
 
+const describeBody = ({ output }: Body): string => describeGraph({ inputs: [], outputs: [output] });
+
 const describeGraph = ({ inputs, outputs }: RandomGraph): string => {
   const order = topologicalOrder(outputs);
   const lines = order.map((node) => {
     const sources = node.sources.map((source) => order.indexOf(source)).join();
-    return `${node.op} ${sources} ${node.dtype}[${node.shape.join()}] ${JSON.stringify(node.params)}`;
+    const params = node.op === "call" ? describeBody((node.params as Params["call"]).body) : JSON.stringify(node.params);
+    return `${node.op} ${sources} ${node.dtype}[${node.shape.join()}] ${params}`;
   });
   const data = inputs.map(({ storage }) => (storage as HostStorage).data.join());
   return [...lines, ...data, outputs.map((output) => order.indexOf(output)).join()].join("\n");
@@ -42,7 +47,7 @@ test("all primitives that make values are drawn, over all dtypes", () => {
     "constant", "buffer", "iota", "random", "neg", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "atan", "erf",
     "sqrt", "floor", "cast", "add", "mul", "div", "max", "pow", "less", "lessEqual", "equal", "where", "reshape",
     "permute", "broadcast", "slice", "pad", "concat", "window", "fold", "reduce", "argmax", "cumsum", "argsort", "dot",
-    "gather", "scatterAdd", "identity",
+    "gather", "scatterAdd", "factor", "triangularSolve", "identity", "call", "check",
   ];
   expect([...wanted, "float64", "int32", "uint32", "uint8", "bool"].filter((name) => !drawn.has(name))).toEqual([]);
 });
