@@ -129,16 +129,23 @@ export interface AdamaxOptions extends OptimizerOptions, BetaOptions {}
 export const adamax = ({ learningRate = 2e-3, ...options }: AdamaxOptions = {}): Optimizer =>
   penalized("adamax", { ...options, learningRate }, () => [scaleByAdamax(options)]);
 
-export interface NadamOptions extends OptimizerOptions, NadamRuleOptions {}
+/** Where weight decay goes, for optimizers that have it both ways. */
+export interface DecayPlacement {
+  /** Decay apart from the rule, as in `adamW`, rather than as a penalty. Default false. */
+  readonly decoupled?: boolean;
+}
+
+export interface NadamOptions extends OptimizerOptions, NadamRuleOptions, DecayPlacement {}
 
 /** NAdam (Dozat 2016): Adam with Nesterov's momentum. Rate 2e-3. */
 export const nadam = ({ learningRate = 2e-3, ...options }: NadamOptions = {}): Optimizer =>
-  penalized("nadam", { ...options, learningRate }, () => [scaleByNadam(options)]);
+  (options.decoupled ? decoupled : penalized)("nadam", { ...options, learningRate }, () => [scaleByNadam(options)]);
 
-export interface RadamOptions extends OptimizerOptions, BetaOptions {}
+export interface RadamOptions extends OptimizerOptions, BetaOptions, DecayPlacement {}
 
 /** RAdam (Liu et al. 2020): Adam that warms itself up. Rate 1e-3. */
-export const radam = (options: RadamOptions = {}): Optimizer => penalized("radam", options, () => [scaleByRadam(options)]);
+export const radam = (options: RadamOptions = {}): Optimizer =>
+  (options.decoupled ? decoupled : penalized)("radam", options, () => [scaleByRadam(options)]);
 
 export interface LionOptions extends OptimizerOptions {
   /** Default [0.9, 0.99]. */
