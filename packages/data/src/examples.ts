@@ -4,14 +4,14 @@
  */
 import { ValueError } from "@dormouse/tensor";
 import type { Batch, Source } from "./dataset.ts";
-import { type BatchOptions } from "./stream/stream.ts";
+import type { BatchOptions } from "./stream/stream.ts";
 import { type StreamExample, stack } from "./stream/stack.ts";
 import { requireWhole } from "./whole.ts";
 
 /**
  * A source of `length` examples for `loader`; `make` gives the one at a position and may be asynchronous, in workers
- * (`inWorkers`) or not. All examples of a batch are asked for at once. Changes that are a function of position and epoch
- * are the same when a run is resumed.
+ * (`inWorkers`) or not. All examples of a batch are asked for at once. Changes that are a function of position and
+ * epoch are the same when a run is resumed.
  *
  * ```ts
  * const squares = examples(5, (position) => ({ x: [position, 1], y: position ** 2 }));

@@ -63,7 +63,9 @@ export function resizeImage<D extends PixelData>(
 }
 
 /** The image with the axes [channels, height, width], as convolutions take them. */
-export function channelsFirst<D extends PixelData>(image: ImagePixels<D>): { readonly data: D; readonly shape: number[] } {
+export function channelsFirst<D extends PixelData>(
+  image: ImagePixels<D>,
+): { readonly data: D; readonly shape: number[] } {
   const [height, width, channels] = sizesOf("channelsFirst", image);
   const data = emptyLike(image.data, image.data.length);
   const plane = height * width;

@@ -37,9 +37,9 @@ export interface KMeans {
 }
 
 /**
- * Groups points [n, d] (a tensor, nested arrays or a field) around `clusters` centers: assigns every point to the nearest
- * center, moves every center to the mean of its points, and stops when no label changes. A center that has no points
- * moves to the point that is farthest from its own center. New points are assigned by
+ * Groups points [n, d] (a tensor, nested arrays or a field) around `clusters` centers: assigns every point to the
+ * nearest center, moves every center to the mean of its points, and stops when no label changes. A center that has no
+ * points moves to the point that is farthest from its own center. New points are assigned by
  * `nearestNeighbors(points, centers)`. Needs a device.
  *
  * @example
@@ -61,7 +61,7 @@ export async function kMeans(points: Rows, options: KMeansOptions): Promise<KMea
     });
   }
   const origin = meanOf(given);
-  const centered = shifted(given, origin);
+  const set: Points = { given, origin, centered: shifted(given, origin) };
   const start = options.centers && (await rowsOf("kMeans", "centers", options.centers));
   if (start && (start.shape[0] !== clusters || start.shape[1] !== d)) {
     throw new ShapeError("kMeans", `centers have the shape [${start.shape.join(", ")}]`, {
@@ -72,29 +72,32 @@ export async function kMeans(points: Rows, options: KMeansOptions): Promise<KMea
   }
   let best: KMeans | undefined;
   for (let run = 0; run < (start ? 1 : starts); run++) {
-    const first = start
-      ? Float64Array.from(start.data, (value, i) => value - origin[i % d]!)
-      : await plusPlus(centered, clusters, new Random(seed, run));
-    const found = await lloyd(centered, first, clusters, iterations);
+    const first = start ? Float64Array.from(start.data) : await plusPlus(set, clusters, new Random(seed, run));
+    const found = await lloyd(set, first, clusters, iterations);
     if (!best || found.inertia < best.inertia) best = found;
   }
-  const { centers, ...rest } = best!;
-  return { ...rest, centers: { ...centers, data: centers.data.map((value, i) => value + origin[i % d]!) } };
+  return best!;
 }
 
-/** First centers: points drawn one by one, each with probability in proportion to its squared distance to those before. */
-async function plusPlus(points: Field, clusters: number, random: Random): Promise<Float64Array> {
-  const [n, d] = points.shape as [number, number];
+/** Points as they were given, which are averaged, and around their mean, which are multiplied. */
+interface Points {
+  readonly given: Field;
+  readonly origin: Float64Array;
+  readonly centered: Field;
+}
+
+/** First centers: points drawn one by one, with probability in proportion to the squared distance to those before. */
+async function plusPlus({ given, centered }: Points, clusters: number, random: Random): Promise<Float64Array> {
+  const [n, d] = given.shape as [number, number];
   const centers = new Float64Array(clusters * d);
-  const squares = squaresOf(points);
+  const squares = squaresOf(centered);
   const distances = new Float64Array(n).fill(Infinity);
   let chosen = random.below(n);
   for (let cluster = 0; ; cluster++) {
-    const center = gatherRows(points, [chosen]);
-    centers.set(center.data, cluster * d);
+    centers.set(gatherRows(given, [chosen]).data, cluster * d);
     if (cluster + 1 === clusters) return centers;
     let total = 0;
-    for await (const { first, count, values } of products(points, center)) {
+    for await (const { first, count, values } of products(centered, gatherRows(centered, [chosen]))) {
       for (let row = 0; row < count; row++) {
         const i = first + row;
         const distance = Math.max(0, squares[i]! - 2 * values[row]! + squares[chosen]!);
@@ -118,8 +121,9 @@ async function plusPlus(points: Field, clusters: number, random: Random): Promis
   }
 }
 
-async function lloyd(points: Field, first: Float64Array, clusters: number, limit: number): Promise<KMeans> {
-  const [n, d] = points.shape as [number, number];
+async function lloyd(points: Points, first: Float64Array, clusters: number, limit: number): Promise<KMeans> {
+  const { given } = points;
+  const [n, d] = given.shape as [number, number];
   const labels = new Int32Array(n).fill(-1);
   let centers = first;
   for (let iteration = 1; ; iteration++) {
@@ -128,25 +132,26 @@ async function lloyd(points: Field, first: Float64Array, clusters: number, limit
       return {
         centers: { data: centers, shape: [clusters, d] },
         labels,
-        inertia: distancesOf(points, labels, centers).reduce((sum, distance) => sum + distance, 0),
+        inertia: distancesOf(given, labels, centers).reduce((sum, distance) => sum + distance, 0),
         iterations: iteration - 1,
         converged: changed === 0,
       };
     }
-    fillEmpty(points, labels, centers);
-    centers = means(points, labels, centers);
+    fillEmpty(given, labels, centers);
+    centers = means(given, labels, centers);
   }
 }
 
 /** Gives every point the nearest center; how many points have another one than before. */
-async function assign(points: Field, centers: Float64Array, labels: Int32Array): Promise<number> {
-  const d = points.shape[1]!;
+async function assign({ origin, centered }: Points, centers: Float64Array, labels: Int32Array): Promise<number> {
+  const d = origin.length;
   const clusters = centers.length / d;
-  const data = points.dtype === "float64" ? centers : Float32Array.from(centers);
-  const field: Field = { data, shape: [clusters, d], dtype: points.dtype };
+  const from = centers.map((value, i) => value - origin[i % d]!);
+  const data = centered.dtype === "float64" ? from : Float32Array.from(from);
+  const field: Field = { data, shape: [clusters, d], dtype: centered.dtype };
   const halves = squaresOf(field).map((square) => square / 2);
   let changed = 0;
-  for await (const { first, count, values } of products(points, field)) {
+  for await (const { first, count, values } of products(centered, field)) {
     for (let row = 0; row < count; row++) {
       let nearest = 0;
       let least = Infinity;

@@ -1,6 +1,6 @@
 /**
- * Labels that are made rather than given: pseudo-labels from the predictions of a model (D.-H. Lee 2013), and labels with
- * a known share of errors, to measure what those do.
+ * Labels that are made rather than given: pseudo-labels from the predictions of a model (D.-H. Lee 2013), and labels
+ * with a known share of errors, to measure what those do.
  */
 import { DTypeError, ShapeError, ValueError } from "@dormouse/tensor";
 import type { FieldChange } from "./dataset.ts";
@@ -40,7 +40,9 @@ export async function pseudoLabels(probabilities: Rows, options: PseudoLabelOpti
   if (!(threshold >= 0 && threshold <= 1)) {
     throw new ValueError("pseudoLabels", `threshold ${threshold}`, { received: threshold, hint: "use 0 to 1" });
   }
-  const { data, shape } = await rowsOf("pseudoLabels", "probabilities", probabilities);
+  const { data, shape, dtype } = await rowsOf("pseudoLabels", "probabilities", probabilities);
+  // 0.9 in float32 is a little less than 0.9, and reaches it.
+  const least = dtype === "float32" ? Math.fround(threshold) : threshold;
   const [n, classes] = shape as [number, number];
   const indices: number[] = [];
   const labels: number[] = [];
@@ -65,7 +67,7 @@ export async function pseudoLabels(probabilities: Rows, options: PseudoLabelOpti
         hint: "pass softmax(logits)",
       });
     }
-    if (most < threshold) continue;
+    if (most < least) continue;
     indices.push(row);
     labels.push(label);
     weights.push(weighting === "equal" ? 1 : most);

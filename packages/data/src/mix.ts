@@ -1,6 +1,6 @@
 /**
- * Batches of mixed examples: weighted means of pairs (mixup: H. Zhang et al. 2018) and images with a piece of another one
- * (CutMix: S. Yun et al. 2019), with labels mixed in the same proportion. Everything random is a function of seed,
+ * Batches of mixed examples: weighted means of pairs (mixup: H. Zhang et al. 2018) and images with a piece of another
+ * one (CutMix: S. Yun et al. 2019), with labels mixed in the same proportion. Everything random is a function of seed,
  * epoch and the rows of the batch.
  */
 import {

@@ -1,4 +1,6 @@
-/** Rows of numbers from tensors, arrays or fields, and the product of two sets of them by the device in bounded blocks. */
+/**
+ * Rows of numbers from tensors, arrays or fields, and the product of two sets of them by the device, in bounded blocks.
+ */
 import { ShapeError, Tensor, matmul, scope, transpose } from "@dormouse/tensor";
 import { type Field, type FieldInput, fieldOf, gatherRows } from "./field.ts";
 import { tensorOf } from "./host.ts";

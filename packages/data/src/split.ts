@@ -175,7 +175,8 @@ export function bootstrap(n: number, options: { readonly seed?: number; readonly
  * left (P. S. Efraimidis and P. G. Spirakis 2006).
  *
  * ```ts
- * console.log(weightedSample([0, 1, 0, 3], { count: 2, replace: false, seed: 1 }).toSorted()); // Uint32Array(2) [ 1, 3 ]
+ * const rows = weightedSample([0, 1, 0, 3], { count: 2, replace: false });
+ * console.log(rows.toSorted()); // Uint32Array(2) [ 1, 3 ]
  * ```
  * @throws ValueError for a weight that is negative or not finite, for weights that are all 0, and without replacement
  * for more rows than have a weight above 0.

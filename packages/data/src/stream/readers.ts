@@ -39,7 +39,8 @@ export function streamLines(source: TextSource, options: TextOptions = {}): Stre
  *
  * @example
  * const examples = streamJsonLines<{ x: number[]; y: number }>('{"x":[1,2],"y":0}\n{"x":[3,4],"y":1}\n');
- * for await (const { x, y } of examples.batch(2, { dtypes: { y: "int32" } })) console.log(x.shape, y.dtype); // [ 2, 2 ] int32
+ * const [batch] = await examples.batch(2, { dtypes: { y: "int32" } }).toArray();
+ * console.log(batch.x.shape, batch.y.dtype); // [ 2, 2 ] int32
  * @throws ValueError with the number of the line for what is not a JSON object.
  */
 export function streamJsonLines<T extends object = Readonly<Record<string, unknown>>>(
