@@ -2,8 +2,8 @@
 import { valueAndGrad } from "@dormouse/autograd";
 import { adam } from "@dormouse/optim";
 import {
-  type Tensor, add, argmax, compile, conv2d, div, exp, linear, logSoftmax, logsumexp, matmul, maxPool2d, mean, mul, neg,
-  permute, relu, reshape, setDevice, sigmoid, softmax, sqrt, square, sub, sum, tanh, tensor, transpose, treeLeaves,
+  type Tensor, add, argmax, compile, conv2d, div, evaluate, exp, linear, logSoftmax, logsumexp, matmul, maxPool2d, mean, mul, neg,
+  permute, relu, reshape, scope, setDevice, sigmoid, softmax, sqrt, square, sub, sum, tanh, tensor, transpose, treeLeaves,
   variance,
 } from "@dormouse/tensor";
 import type { Device } from "@dormouse/tensor/graph";
@@ -12,6 +12,7 @@ import {
   geluConstants, mlpBatches, mlpLayers, permuted, uniform,
 } from "../works/data.ts";
 import type { Activation, Attention, Cnn, Mlp, RowFunction, Task, Work } from "../works/work.ts";
+import { ofRegisters } from "./registers.ts";
 import { type Prepared, type System, type SystemName, checkedSteps } from "./system.ts";
 import { versionOf } from "./version.ts";
 
@@ -28,6 +29,8 @@ export function dormouse(name: SystemName, device: Device, threads: number): Sys
 
 function prepare(task: Task): Prepared {
   switch (task.kind) {
+    case "registers":
+      return ofRegisters(task);
     case "gemm": {
       const { m, n, k, transA, transB } = task;
       const a = tensor(uniform(m * k, 1, -1, 1), { shape: transA ? [k, m] : [m, k] });
@@ -45,7 +48,7 @@ function prepare(task: Task): Prepared {
       return ofFunction((rows: Tensor) => [rowFunctions[task.name](rows)], [x]);
     }
     case "mlp":
-      return ofTraining(mlpModel(task), mlpForward, mlpBatches(task));
+      return ofTraining(mlpModel(task), mlpForward, mlpBatches(task), task.eager);
     case "cnn": {
       const model = cnnModel(task);
       if (task.mode === "training") return ofTraining(model, cnnForward, cnnBatches(task));
@@ -81,19 +84,28 @@ function ofTraining<M>(
   start: M,
   forward: (model: M, x: Tensor) => Tensor,
   batches: readonly Batch[],
+  eager = false,
 ): Prepared {
   const lossOf = (model: M, x: Tensor, y: Tensor): Tensor =>
     neg(mean(sum(mul(y, logSoftmax(forward(model, x))), { axis: -1 })));
   const { learningRate, beta1, beta2, eps } = adamOptions;
   const optimizer = adam({ learningRate, betas: [beta1, beta2], eps });
-  const step = compile(
-    (model: M, state: typeof optimizerState, x: Tensor, y: Tensor) => {
-      const [loss, gradient] = valueAndGrad((m: M) => lossOf(m, x, y))(model);
-      const [next, nextState] = optimizer.update(gradient, state, model);
-      return [next, nextState, loss] as const;
-    },
-    { donate: [0, 1] },
-  );
+  const once = (model: M, state: typeof optimizerState, x: Tensor, y: Tensor) => {
+    const [loss, gradient] = valueAndGrad((m: M) => lossOf(m, x, y))(model);
+    const [next, nextState] = optimizer.update(gradient, state, model);
+    return [next, nextState, loss] as const;
+  };
+  const step = eager
+    ? (model: M, state: typeof optimizerState, x: Tensor, y: Tensor) => {
+        const results = scope(() => {
+          const made = once(model, state, x, y);
+          evaluate(made);
+          return made;
+        });
+        for (const leaf of treeLeaves([model, state, loss])) leaf.dispose();
+        return results;
+      }
+    : compile(once, { donate: [0, 1] });
   const data = batches.map(({ x, y }) => ({ x: toTensor(x), y: toTensor(y) }));
   let model = start;
   let optimizerState = optimizer.init(model);

@@ -38,6 +38,8 @@ class Preparation {
   prepare(task: Task): Prepared {
     const { numpy: np } = this.#jax;
     switch (task.kind) {
+      case "registers":
+        throw new Error("runs nothing but its own operations");
       case "gemm": {
         const { m, n, k, transA, transB } = task;
         const a = this.#array({ data: uniform(m * k, 1, -1, 1), shape: transA ? [k, m] : [m, k] });
@@ -56,7 +58,7 @@ class Preparation {
       }
       case "mlp": {
         const start = mlpLayers(task).flatMap(({ weight, bias }) => [weight, bias]);
-        return this.#ofTraining(start, (p, x) => this.#mlp(p, x), mlpBatches(task));
+        return this.#ofTraining(start, (p, x) => this.#mlp(p, x), mlpBatches(task), task.eager);
       }
       case "cnn": {
         const start = Object.values(cnnParameters(task)) as Values[];
@@ -92,12 +94,12 @@ class Preparation {
     };
   }
 
-  #ofTraining(start: readonly Values[], forward: (p: Arr[], x: Arr) => Arr, batches: readonly Batch[]): Prepared {
+  #ofTraining(start: readonly Values[], forward: (p: Arr[], x: Arr) => Arr, batches: readonly Batch[], eager = false): Prepared {
     const { jit, nn, numpy: np, tree, valueAndGrad } = this.#jax;
     const { learningRate, beta1, beta2, eps } = adamOptions;
     const lossOf = (p: Arr[], x: Arr, y: Arr): Arr =>
       y.mul(nn.logSoftmax(forward(p, x), -1)).sum(-1).mean().mul(-1);
-    const step = jit((p: Arr[], m: Arr[], v: Arr[], power1: Arr, power2: Arr, x: Arr, y: Arr) => {
+    const once = (p: Arr[], m: Arr[], v: Arr[], power1: Arr, power2: Arr, x: Arr, y: Arr) => {
       const [loss, gradient] = valueAndGrad(lossOf)(tree.ref(p), x, y) as [Arr, Arr[]];
       const next1 = power1.mul(beta1);
       const next2 = power2.mul(beta2);
@@ -112,7 +114,9 @@ class Preparation {
       scale1.dispose();
       scale2.dispose();
       return [nextP, nextM, nextV, next1, next2, loss];
-    });
+    };
+    const jitted = eager ? null : jit(once);
+    const step = jitted ?? once;
     const zerosLike = ({ shape }: Values): Arr => np.zeros([...shape]);
     let state = [start.map((values) => this.#array(values)), start.map(zerosLike), start.map(zerosLike)] as Arr[][];
     let powers = [np.array(1), np.array(1)] as [Arr, Arr];
@@ -142,7 +146,7 @@ class Preparation {
       // The parameters too: the last update need not be done when its loss is.
       settle: async () => void (await this.#jax.blockUntilReady([state, loss!])),
       dispose() {
-        step.dispose();
+        jitted?.dispose();
         tree.dispose([state, powers, data.map(({ x, y }) => [x, y])]);
         loss?.dispose();
       },

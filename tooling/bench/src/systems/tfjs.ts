@@ -29,6 +29,8 @@ const turned = ({ data, shape }: Values, axes: readonly number[]): Tensor =>
 
 function prepare(task: Task): Prepared {
   switch (task.kind) {
+    case "registers":
+      throw new Error("runs nothing but its own operations");
     case "gemm": {
       const { m, n, k, transA, transB } = task;
       const a = tf.tensor(uniform(m * k, 1, -1, 1), transA ? [k, m] : [m, k]);

@@ -2,7 +2,7 @@
  * The works of every suite. Tolerances allow for another order of summation and another polynomial, not for another
  * formula.
  */
-import type { Activation, Attention, Cnn, RowFunction, Suite, Work } from "./work.ts";
+import type { Activation, Attention, Cnn, Registers, RowFunction, Suite, Work } from "./work.ts";
 
 function gemm(m: number, n: number, k: number, layout: "nn" | "tn" | "nt"): Work {
   return {
@@ -29,10 +29,10 @@ function rows(name: RowFunction): Work {
   return { suite: "reduce", name, task, unit: "ms", amount: 1, tolerance: 1e-5 };
 }
 
-function mlp(suite: Suite, dims: readonly number[], batch: number): Work {
+function mlp(suite: Suite, dims: readonly number[], batch: number, eager = false): Work {
   return {
-    suite, name: `${dims.join("-")}, batch ${batch}`, task: { kind: "mlp", dims, batch }, unit: "steps/s", amount: 1,
-    tolerance: 1e-4,
+    suite, name: `${dims.join("-")}, batch ${batch}${eager ? ", eager" : ""}`,
+    task: { kind: "mlp", dims, batch, eager }, unit: "steps/s", amount: 1, tolerance: 1e-4,
   };
 }
 
@@ -49,8 +49,15 @@ function cnn(mode: Cnn["mode"]): Work {
 
 const block: Attention = { kind: "attention", batch: 8, sequence: 128, width: 128, heads: 4 };
 
+/** 12 sums in flight hide the latency of a fused multiply-add, and leave registers for its operands. */
+const registers: Registers = { kind: "registers", vectors: 12, turns: 1 << 17 };
+
 /** Every work but the cold ones, which are processes of their own. */
 export const works: readonly Work[] = [
+  {
+    suite: "gemm", name: "registers only", task: registers, unit: "GFLOP/s",
+    amount: registers.vectors * registers.turns * 8, tolerance: 0,
+  },
   ...[256, 512, 1024, 2048].map((n) => gemm(n, n, n, "nn")),
   gemm(1024, 1024, 1024, "tn"),
   gemm(1024, 1024, 1024, "nt"),
@@ -63,6 +70,7 @@ export const works: readonly Work[] = [
   mlp("train", [2, 16, 16, 2], 32),
   mlp("train", [784, 256, 128, 10], 128),
   mlp("train", [784, 1024, 1024, 10], 512),
+  mlp("train", [784, 256, 128, 10], 128, true),
   cnn("inference"),
   cnn("training"),
   {

@@ -41,6 +41,8 @@ export interface Mlp {
   readonly kind: "mlp";
   readonly dims: readonly number[];
   readonly batch: number;
+  /** Operation by operation, as a program that compiles nothing. */
+  readonly eager?: boolean;
 }
 
 /** conv3×3, relu, pool, conv3×3, relu, pool, linear, on images of one channel; a training step ends with Adam. */
@@ -63,7 +65,14 @@ export interface Attention {
   readonly heads: number;
 }
 
-export type Task = Gemm | Elementwise | Rows | Mlp | Cnn | Attention;
+/** Multiply-adds of `vectors` independent registers and nothing else: what the engine makes of the processor. */
+export interface Registers {
+  readonly kind: "registers";
+  readonly vectors: number;
+  readonly turns: number;
+}
+
+export type Task = Registers | Gemm | Elementwise | Rows | Mlp | Cnn | Attention;
 
 export type Unit = "GFLOP/s" | "ns/element" | "ms" | "steps/s" | "runs/s" | "MiB";
 
