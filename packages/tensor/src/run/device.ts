@@ -216,11 +216,9 @@ export class Device implements BufferOwner, AsyncDisposable {
       examine(flags.map((flag) => this.backend.readSync!(flag, 0, 4)));
       return;
     }
-    const later = async (): Promise<void> => {
-      while (this.#queue) await this.#queue;
-      examine(await Promise.all(flags.map((flag) => this.backend.read(flag, 0, 4))));
-    };
-    const check = later();
+    // The reads start before whatever is released after this call: buffers given back wait for the queue, too.
+    const read = (): Promise<ArrayBuffer[]> => Promise.all(flags.map((flag) => this.backend.read(flag, 0, 4)));
+    const check = (this.#queue ? this.#queue.then(read) : read()).then(examine);
     check.catch(() => undefined);
     this.#checks.push(check);
   }
