@@ -11,10 +11,11 @@ import {
 } from "@dormouse/tensor";
 import * as optim from "../src/index.ts";
 import {
-  type Optimizer, type Schedule, type State, accumulate, accumulateMomentum, adagrad, adam, adamax, along, backtracking, byPath, chain, clipByGlobalNorm,
-  clipByValue, constant, cosineDecay, cyclical, exponentialDecay, inverseTimeDecay, join, leastSquares, linearWarmup, logSearch,
-  logisticRegression, lookAheadPoint, maxprop, minimize, multiStep, nadam, newton, oneCycle, polynomialDecay, reduceOnPlateau, ridge, rmsprop,
-  scaleByLearningRate, sgd, sgdW, shrinkage, stepDecay, stepNorm, stopWhen, strongWolfe, swa, warmRestarts, weightEma,
+  type Optimizer, type Schedule, type State, accumulate, accumulateMomentum, adadelta, adagrad, adam, adamW, adamax, along,
+  asgd, backtracking, byPath, chain, clipByGlobalNorm, clipByValue, constant, cosineDecay, cyclical, exponentialDecay,
+  inverseTimeDecay, join, leastSquares, linearWarmup, lion, logSearch, logisticRegression, lookAheadPoint, maxprop, minimize,
+  multiStep, nadam, newton, oneCycle, polynomialDecay, radam, reduceOnPlateau, ridge, rmsprop, rprop, scaleByLearningRate,
+  sgd, sgdW, shrinkage, stepDecay, stepNorm, stopWhen, strongWolfe, swa, warmRestarts, weightEma,
 } from "../src/index.ts";
 import { type Tolerance, expectClose } from "./expect.ts";
 
@@ -233,6 +234,46 @@ describe("5.list", () => {
     ];
     const exported: Readonly<Record<string, unknown>> = optim;
     expect(names.filter((name) => typeof exported[name] !== "function")).toEqual([]);
+  });
+
+  const [mu, nextMu] = [0.9 * (1 - 0.5 * 0.96 ** 0.004), 0.9 * (1 - 0.5 * 0.96 ** 0.008)];
+  test.each<[string, Optimizer, number]>([
+    ["gradient descent", sgd({ learningRate: 0.1 }), 0.1 * 2],
+    ["AdaGrad", adagrad(), (0.01 * 2) / (2 + 1e-10)],
+    ["RMSProp", rmsprop(), (0.01 * 2) / (Math.sqrt(0.01 * 4) + 1e-8)],
+    ["RMSProp, centered", rmsprop({ centered: true }), (0.01 * 2) / (Math.sqrt(0.01 * 4 - 0.02 ** 2) + 1e-8)],
+    ["AdaDelta", adadelta(), (2 * Math.sqrt(1e-6)) / Math.sqrt(0.1 * 4 + 1e-6)],
+    ["Adam", adam(), (1e-3 * 2) / (2 + 1e-8)],
+    ["AdamW", adamW(), 1e-3 * 0.01 * 5 + (1e-3 * 2) / (2 + 1e-8)],
+    ["AdaMax", adamax(), (2e-3 * 2) / (2 + 1e-8)],
+    ["MaxProp", maxprop(), (0.01 * 2) / (2 + 1e-8)],
+    ["NAdam", nadam(), (2e-3 * (2 + (nextMu * 0.1 * 2) / (1 - mu * nextMu))) / (2 + 1e-8)],
+    ["RAdam, before it knows a variance", radam(), 1e-3 * 2],
+    ["Lion", lion(), 1e-4],
+    ["Rprop", rprop(), 0.01],
+    ["ASGD", asgd(), 0.01 * (2 + 1e-4 * 5)],
+  ])("5.list the first step of %s from 5 along a slope of 2, by its formula", async (_, optimizer, step) => {
+    expectClose(await follow(optimizer, [2], 5), [5 - step], { rtol: 1e-12, atol: 0 }, "weight");
+  });
+
+  test("5.list AMSGrad divides by the largest average so far", async () => {
+    const options = { learningRate: 1, betas: [0, 0.5], eps: 0 } as const;
+    // v = 2, then 1.5; corrected by 1 - 0.5² = 0.75.
+    expectClose(stepsOf(await follow(adam(options), [2, 1])), [1, 1 / Math.sqrt(1.5 / 0.75)], exact, "Adam");
+    expectClose(stepsOf(await follow(adam({ ...options, amsgrad: true }), [2, 1])), [1, 1 / Math.sqrt(2 / 0.75)], exact, "AMSGrad");
+  });
+
+  test("5.list RMSProp with momentum adds the scaled gradients up", async () => {
+    const options = { learningRate: 1, decay: 0, eps: 0, momentum: 0.5 };
+    expectClose(stepsOf(await follow(rmsprop(options), [3, -4, 5])), [1, -0.5, 0.75], exact, "steps");
+  });
+
+  test("5.list L-BFGS: the bottom of a quadratic of n variables in few steps", async () => {
+    const scales = double(1, 10, 100, 1000, 10_000);
+    const { params, reason, steps } = await minimize(valueAndGrad((w: Tensor): Tensor => sum(mul(scales, square(sub(w, 2))))), zeros([5], { dtype: "float64" }) as Tensor);
+    expectClose(await params.data(), [2, 2, 2, 2, 2], { rtol: 0, atol: 1e-7 }, "minimum");
+    expect(reason).toBe("gradient");
+    expect(steps).toBeLessThan(60);
   });
 
   test("5.list the forms of momentum: u = βu + g, its average, and the rate inside", async () => {

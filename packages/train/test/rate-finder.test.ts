@@ -25,7 +25,7 @@ describe("on a line", () => {
   };
   const weight = () => tensor([[0]]);
 
-  it("sees the losses of gradient descent at growing rates, until they diverge", async () => {
+  it("5.list range finder: sees the losses of gradient descent at growing rates, until they diverge", async () => {
     const { rates, losses, smoothed, suggestion, lowest, diverged } = await findLearningRate({ weight: weight() }, options);
     let error = 2;
     const wanted = Array.from({ length: 41 }, (_, i) => {
@@ -78,10 +78,11 @@ describe("on a network", () => {
     const before = await Promise.all([start.layers[0].weight.array(), start.layers[1].runningMean!.array()]);
     const options = { data, loss: crossEntropy, optimizer: adam(), batch: 16, steps: 40, to: 1 };
     const first = await findLearningRate(start, options as never);
+    expect(await findLearningRate(start, options as never)).toEqual(first);
+    // By now the model itself is on the device.
     const held = device.statistics.buffers;
-    const again = await findLearningRate(start, options as never);
-    expect(device.statistics.buffers).toBe(held);
-    expect(again).toEqual(first);
+    for (let i = 0; i < 3; i++) await findLearningRate(start, options as never);
+    expect(device.statistics.buffers).toBeLessThanOrEqual(held);
     expect(await Promise.all([start.layers[0].weight.array(), start.layers[1].runningMean!.array()])).toEqual(before);
   });
 
