@@ -3,12 +3,12 @@
  * itself. Masks are booleans, true where a query may look; batches come first, features last.
  */
 import {
-  type Key, type Tensor, ShapeError, ValueError, add, logicalAnd, matmul, mul, permute, reshape, softmax, split, swapAxes,
-  tensor, tri, where, zeros,
+  type Key, type Tensor, ShapeError, ValueError, add, logicalAnd, matmul, mul, permute, reshape, softmax, split,
+  swapAxes, tensor, tri, where, zeros,
 } from "@dormouse/tensor";
 import { type FloatType, xavierUniform } from "./initializers.ts";
 import { type FeatureCheck, type WeightOptions, Linear, requireSizes, withKey } from "./linear.ts";
-import { type ForwardContext, replace } from "./module.ts";
+import type { ForwardContext } from "./module.ts";
 import { dropout } from "./noise.ts";
 
 type Shape = readonly number[];
@@ -65,8 +65,12 @@ export function attentionWeights(query: Tensor, key: Tensor, options: AttentionO
  * scaledDotProductAttention(q, k, v, { causal: true });
  * ```
  */
-export const scaledDotProductAttention = (query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor =>
-  matmul(attentionWeights(query, key, options), value) as Tensor;
+export const scaledDotProductAttention = (
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions = {},
+): Tensor => matmul(attentionWeights(query, key, options), value);
 
 export interface MultiHeadAttentionOptions extends WeightOptions {
   /** Every position looks at itself and those before it only. Default false. */
@@ -111,20 +115,22 @@ export class MultiHeadAttention<const F extends number = number> {
   readonly dropout: number;
 
   constructor(features: F, heads: number, options: MultiHeadAttentionOptions) {
-    const { key, causal = false, dropout: rate = 0, memoryFeatures = features, ...rest } = withKey("MultiHeadAttention", options);
-    requireSizes("MultiHeadAttention", { features, heads, memoryFeatures });
+    const op = "MultiHeadAttention";
+    const { key, causal = false, dropout: rate = 0, memoryFeatures = features, ...rest } = withKey(op, options);
+    requireSizes(op, { features, heads, memoryFeatures });
     if (features % heads !== 0) {
-      throw new ValueError("MultiHeadAttention", `${heads} heads do not divide ${features} features`, {
+      throw new ValueError(op, `${heads} heads do not divide ${features} features`, {
         received: heads,
         hint: "use a divisor of the features",
       });
     }
     if (!(rate >= 0 && rate <= 1)) {
-      throw new ValueError("MultiHeadAttention", `dropout is ${rate}`, { received: rate, hint: "use a probability from 0 to 1" });
+      throw new ValueError(op, `dropout is ${rate}`, { received: rate, hint: "use a probability from 0 to 1" });
     }
     const projection = <In extends number, Out extends number>(inputs: In, outputs: Out, k: Key): Linear<In, Out> => {
       const layer = new Linear(inputs, outputs, { initializer: xavierUniform(), ...rest, key: k });
-      return layer.bias ? replace<Linear<In, Out>>(layer, { bias: zeros([outputs], { dtype: layer.bias.dtype }) as Tensor<[Out]> }) : layer;
+      if (!layer.bias) return layer;
+      return Linear.of(layer.weight, zeros([outputs], { dtype: layer.bias.dtype }));
     };
     const [k1, k2, k3, k4] = split(key, 4);
     this.queries = projection(features, features, k1);
@@ -142,7 +148,8 @@ export class MultiHeadAttention<const F extends number = number> {
   forward(x: Tensor, { key, memory = x, mask, present }: AttentionContext = {}): Tensor {
     const { heads, features } = this;
     requireBatch(x, memory, present);
-    const apart = (y: Tensor): Tensor => permute(reshape(y, [...y.shape.slice(0, 2), heads, features / heads]), [0, 2, 1, 3]);
+    const apart = (y: Tensor): Tensor =>
+      permute(reshape(y, [...y.shape.slice(0, 2), heads, features / heads]), [0, 2, 1, 3]);
     const [query, source, value] = [this.queries as Linear, this.keys, this.values].map((layer, i) =>
       apart(layer.forward(i === 0 ? x : memory)),
     ) as [Tensor, Tensor, Tensor];
@@ -223,6 +230,7 @@ export class SinusoidalPositions {
         hint: "give [.., length, features]",
       });
     }
-    return add(x as Tensor, sinusoidalEncoding(length, features, { base: this.base, dtype: x.dtype as FloatType })) as Tensor<S>;
+    const positions = sinusoidalEncoding(length, features, { base: this.base, dtype: x.dtype as FloatType });
+    return add(x as Tensor, positions) as Tensor<S>;
   }
 }

@@ -24,12 +24,14 @@ export function pathMatcher(paths: Paths): (path: string, parameter: Tensor) => 
 }
 
 /** Throws `ValueError` where nothing is chosen, which is a misspelled path more often than it is meant. */
-function requireSome(op: string, chosen: (path: string, parameter: Tensor) => boolean, tree: unknown, paths: Paths): void {
+function requireSome(op: string, tree: unknown, paths: Paths): void {
+  const isChosen = pathMatcher(paths);
   const parameters = namedLeaves(tree).filter(([path, leaf]) => isParameter(path, leaf));
-  if (parameters.some(([path, leaf]) => chosen(path, leaf))) return;
+  if (parameters.some(([path, leaf]) => isChosen(path, leaf))) return;
   const names = parameters.map(([path]) => path);
   const few = names.length > 8 ? `${names.slice(0, 8).join(", ")}, ...` : names.join(", ");
-  throw new ValueError(op, `no parameter is at ${typeof paths === "function" ? "a path that the function chooses" : String(paths)}`, {
+  const where = typeof paths === "function" ? "a path that the function chooses" : String(paths);
+  throw new ValueError(op, `no parameter is at ${where}`, {
     expected: names,
     received: paths,
     hint: names.length === 0 ? "give a tree with parameters" : `the paths are ${few}`,
@@ -52,7 +54,7 @@ function requireSome(op: string, chosen: (path: string, parameter: Tensor) => bo
  */
 export function freeze<T>(model: T, paths: Paths): [trainable: T, frozen: T] {
   const isFrozen = pathMatcher(paths);
-  requireSome("freeze", isFrozen, model, paths);
+  requireSome("freeze", model, paths);
   return partition(model, (path, leaf) => isParameter(path, leaf) && !isFrozen(path, leaf));
 }
 
@@ -67,7 +69,10 @@ export function freeze<T>(model: T, paths: Paths): [trainable: T, frozen: T] {
  */
 export function unfreeze<T>(trainable: T, frozen: T, paths: Paths): [trainable: T, frozen: T] {
   const isChosen = pathMatcher(paths);
-  requireSome("unfreeze", isChosen, frozen, paths);
+  requireSome("unfreeze", frozen, paths);
   const learned = new Set(namedLeaves(trainable).map(([, leaf]) => leaf));
-  return partition(combine(trainable, frozen), (path, leaf) => learned.has(leaf) || (isParameter(path, leaf) && isChosen(path, leaf)));
+  return partition(
+    combine(trainable, frozen),
+    (path, leaf) => learned.has(leaf) || (isParameter(path, leaf) && isChosen(path, leaf)),
+  );
 }

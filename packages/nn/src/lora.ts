@@ -22,7 +22,9 @@ export interface LoraOptions {
 }
 
 /** A linear layer with an adapter: `x·Wᵀ + b + scale · x·downᵀ·upᵀ`. Has the properties of `Linear`. */
-export class LoraLinear<const In extends number = number, const Out extends number = number> implements Linear<In, Out> {
+export class LoraLinear<const In extends number = number, const Out extends number = number>
+  implements Linear<In, Out>
+{
   readonly base: Linear<In, Out>;
   /** `[rank, in]`. */
   readonly loraDown: Tensor<[number, In]>;
@@ -92,7 +94,7 @@ export function lora<T>(model: T, options: LoraOptions): T {
     return adapter;
   });
   if (made.size > 0) return adapted;
-  throw new ValueError("lora", paths === undefined ? "there is no linear layer" : `there is no linear layer at ${String(paths)}`, {
+  throw new ValueError("lora", `there is no linear layer${paths === undefined ? "" : ` at ${String(paths)}`}`, {
     received: paths,
     hint: "namedLeaves(model) lists the paths",
   });

@@ -1,10 +1,15 @@
-/** The one walk over the layers inside a model, on a copy of it, for what looks at layers or puts others in their place. */
+/**
+ * The one walk over the layers inside a model, on a copy of it, for what looks at layers or puts others in their place.
+ */
 import { Tensor, mapTree } from "@dormouse/tensor";
 import type { Layer, Module } from "./module.ts";
 
 /** True for objects with a `forward`. */
 export const isModule = (value: unknown): value is Module & Record<string, unknown> =>
-  typeof value === "object" && value !== null && !(value instanceof Tensor) && typeof (value as Partial<Module>).forward === "function";
+  typeof value === "object" &&
+  value !== null &&
+  !(value instanceof Tensor) &&
+  typeof (value as Partial<Module>).forward === "function";
 
 /** Name of the class of a module, or of a function. */
 export const layerName = (layer: object): string =>

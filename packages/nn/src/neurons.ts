@@ -52,7 +52,7 @@ export function bitRows(op: string, count: number): Bit[][] {
 export function truthTable(unit: BooleanUnit): TruthRow[];
 export function truthTable(f: (...inputs: Bit[]) => number | boolean, inputs: number): TruthRow[];
 export function truthTable(of: BooleanUnit | ((...inputs: Bit[]) => number | boolean), count?: number): TruthRow[] {
-  const fire = typeof of === "function" ? (row: readonly Bit[]) => (of(...row) ? 1 : 0) : (row: readonly Bit[]) => of.fire(row);
+  const fire = (row: readonly Bit[]): Bit => (typeof of === "function" ? (of(...row) ? 1 : 0) : of.fire(row));
   const inputs = typeof of === "function" ? count ?? of.length : of.inputs;
   return bitRows("truthTable", inputs).map((row) => ({ inputs: row, output: fire(row) }));
 }
@@ -93,7 +93,8 @@ export class McCullochPitts implements BooleanUnit {
 
   constructor({ inputs, threshold, inhibitory = [] }: McCullochPittsOptions) {
     requireSizes("mcCullochPitts", { inputs });
-    const wrong = inhibitory.find((at, i) => !(Number.isInteger(at) && at >= 0 && at < inputs) || inhibitory.indexOf(at) < i);
+    const isInput = (at: number): boolean => Number.isInteger(at) && at >= 0 && at < inputs;
+    const wrong = inhibitory.find((at, i) => !isInput(at) || inhibitory.indexOf(at) < i);
     if (wrong !== undefined) {
       throw new ValueError("mcCullochPitts", `inhibitory input ${wrong} is not one of ${inputs}, or there twice`, {
         received: inhibitory,
@@ -101,7 +102,8 @@ export class McCullochPitts implements BooleanUnit {
       });
     }
     if (threshold !== undefined && !Number.isFinite(threshold)) {
-      throw new ValueError("mcCullochPitts", `threshold is ${threshold}`, { received: threshold, hint: "give a finite number" });
+      const hint = "give a finite number";
+      throw new ValueError("mcCullochPitts", `threshold is ${threshold}`, { received: threshold, hint });
     }
     this.inputs = inputs;
     this.threshold = threshold ?? inputs - inhibitory.length;

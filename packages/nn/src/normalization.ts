@@ -160,7 +160,8 @@ export class InstanceNorm {
   forward<S extends Shape>(x: Tensor<S>): Tensor<S> {
     requireChannels("InstanceNorm", x, this.channels);
     if (x.rank < 3) {
-      throw new ShapeError("InstanceNorm", `shape [${x.shape.join(", ")}] has one value per channel, which has no variance`, {
+      const shape = `[${x.shape.join(", ")}]`;
+      throw new ShapeError("InstanceNorm", `shape ${shape} has one value per channel, which has no variance`, {
         expected: 3,
         received: x.shape,
         hint: "give [N, C, L] or [N, C, H, W]",

@@ -3,7 +3,7 @@ import { Tensor } from "@dormouse/tensor";
 import type { ForwardContext, Layer, Module } from "./module.ts";
 import { mapLayers } from "./modules.ts";
 
-/** Is told of every call of a layer, inner ones first. `layer` is the module or the function, `path` where it is held. */
+/** Is told of every call of a layer, inner ones first: a module or a function, and the path where it is held. */
 export type Report = (path: string, layer: Layer, output: Tensor) => void;
 
 /**

@@ -1,7 +1,7 @@
 /** Pools as layers, channels first: the largest or the mean of windows, or of everything; and `Flatten`. */
 import {
-  type AvgPoolOptions, type MaxPoolOptions, type PerAxis, type Tensor, ShapeError, ValueError, avgPool1d, avgPool2d, flatten,
-  max, maxPool1d, maxPool2d, mean,
+  type AvgPoolOptions, type MaxPoolOptions, type PerAxis, type Tensor, ShapeError, ValueError, avgPool1d, avgPool2d,
+  flatten, max, maxPool1d, maxPool2d, mean,
 } from "@dormouse/tensor";
 
 /** Refuses a missing size when the layer is made, and not where it is first used. */

@@ -3,8 +3,8 @@
  * moments, units that are always 0, and norms of gradients by layer.
  */
 import {
-  type DType, type Key, type Tensor, abs, all, cast, div, equal, max, mean, mul, namedLeaves, reshape, sqrt, square, stack, sub,
-  sum, where, zeros,
+  type DType, type Key, type Tensor, abs, all, cast, div, equal, max, mean, mul, namedLeaves, reshape, sqrt, square,
+  stack, sub, sum, where, zeros,
 } from "@dormouse/tensor";
 import { type Layer, type Module, isParameter } from "./module.ts";
 import { isModule, layerName } from "./modules.ts";
@@ -67,7 +67,9 @@ const parametersOf = (layer: Layer): [name: string, parameter: Tensor][] =>
 
 /** Without the layers that hold others and have no parameters of their own. */
 const ofLeaves = (calls: readonly Call[]): Call[] =>
-  calls.filter(({ path, layer }) => parametersOf(layer).length > 0 || !calls.some((other) => isInside(other.path, path)));
+  calls.filter(
+    ({ path, layer }) => parametersOf(layer).length > 0 || !calls.some((other) => isInside(other.path, path)),
+  );
 
 /**
  * Norms of a gradient, `√Σ g²`, by the path of the parameter. Cheap enough for every step, and part of its graph.

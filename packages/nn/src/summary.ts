@@ -47,14 +47,17 @@ export function summary(model: Module, inputShape: readonly number[], { dtype = 
     if (!isModule(module)) return;
     const own = ownTensors(module).filter(([name, tensor]) => isParameter(name, tensor) && !counted.has(tensor));
     for (const [, tensor] of own) counted.add(tensor);
-    rows.push({ path, layer: layerName(module), output: output.shape, parameters: own.reduce((sum, [, { size }]) => sum + size, 0) });
+    const parameters = own.reduce((sum, [, { size }]) => sum + size, 0);
+    rows.push({ path, layer: layerName(module), output: output.shape, parameters });
   });
   copy.forward(zeros(inputShape, { dtype }));
   const held = rows.filter(({ path, parameters }) => parameters > 0 || !rows.some((other) => isInside(other.path, path)));
   return new Table(held, parameterCount(model));
 }
 
-export const isInside = (path: string, outer: string): boolean => path !== outer && (outer === "" || path.startsWith(`${outer}.`));
+/** True where a path leads into what is at another one. */
+export const isInside = (path: string, outer: string): boolean =>
+  path !== outer && (outer === "" || path.startsWith(`${outer}.`));
 
 /** Tensors of a module that belong to no module inside it, by their path in it. */
 export function ownTensors(module: object): [name: string, tensor: Tensor][] {

@@ -1,6 +1,6 @@
-/** Tables as text: the first column, and a second one of text, to the left; numbers to the right. */
+/** Tables as text: columns of words to the left, columns of numbers to the right. */
 
-/** A head, rows and perhaps a last line, in columns as wide as they have to be. `left` columns are aligned to the left. */
+/** A head, rows and perhaps a last line, in columns as wide as need be, of which the first `left` are of words. */
 export function tableText(
   head: readonly string[],
   rows: readonly (readonly string[])[],

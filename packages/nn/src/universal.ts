@@ -10,6 +10,10 @@ import { type Bit, bitRows } from "./neurons.ts";
 
 type Step = typeof step;
 
+const matrix = (rows: readonly (readonly number[])[]): Tensor<[number, number]> =>
+  tensor(rows) as Tensor<[number, number]>;
+const vector = (values: readonly number[]): Tensor<[number]> => tensor(values) as Tensor<[number]>;
+
 /**
  * A network of perceptrons for any boolean function of n inputs: 2ⁿ hidden units, of which unit r fires for row r of
  * the truth table only, and one output unit that fires where a hidden one does whose row has a 1. `outputs` are those
@@ -40,15 +44,17 @@ export function truthTableNetwork(
   });
   const rows = bitRows("truthTableNetwork", inputs);
   const hidden = Linear.of(
-    tensor(rows.map((row) => row.map((bit) => 2 * bit - 1))) as Tensor<[number, number]>,
-    tensor(rows.map((row) => 0.5 - row.reduce<number>((sum, bit) => sum + bit, 0))) as Tensor<[number]>,
+    matrix(rows.map((row) => row.map((bit) => 2 * bit - 1))),
+    vector(rows.map((row) => 0.5 - row.reduce<number>((sum, bit) => sum + bit, 0))),
   );
-  const output = Linear.of(tensor([wanted]) as Tensor<[number, number]>, tensor([-0.5]) as Tensor<[number]>);
+  const output = Linear.of(matrix([wanted]), vector([-0.5]));
   return new Sequential(hidden, step, output, step);
 }
 
 /** An interval of the real line. */
 export type Interval1d = readonly [low: number, high: number];
+/** A rectangle: one interval for each axis. */
+export type Interval2d = readonly [Interval1d, Interval1d];
 
 export interface TowersOptions<R> {
   /** Where the function is approximated: `[low, high]`, or one interval for each of two axes. */
@@ -90,21 +96,22 @@ const MOST_SIGMOIDS = 2 ** 12;
  * ```
  */
 export function towers(f: (x: number) => number, options: TowersOptions<Interval1d>): Towers;
-export function towers(f: (x: number, y: number) => number, options: TowersOptions<readonly [Interval1d, Interval1d]>): Towers;
-export function towers(
-  f: (x: number, y: number) => number,
-  { range, error, count = error === undefined ? 16 : 4, slope = 100 }: TowersOptions<Interval1d | readonly [Interval1d, Interval1d]>,
-): Towers {
+export function towers(f: (x: number, y: number) => number, options: TowersOptions<Interval2d>): Towers;
+export function towers(f: Surface, options: TowersOptions<Interval1d | Interval2d>): Towers {
+  const { range, error, count = error === undefined ? 16 : 4, slope = 100 } = options;
   requireSizes("towers", { count });
   const axes = (typeof range[0] === "number" ? [range] : range) as readonly Interval1d[];
   for (const [low, high] of axes) {
     if (Number.isFinite(low) && Number.isFinite(high) && low < high) continue;
     throw new ValueError("towers", `range [${low}, ${high}]`, { received: range, hint: "give a low below the high" });
   }
-  if (!(slope > 0)) throw new ValueError("towers", `slope is ${slope}`, { received: slope, hint: "give a positive number" });
+  if (!(slope > 0)) {
+    throw new ValueError("towers", `slope is ${slope}`, { received: slope, hint: "give a positive number" });
+  }
   for (let towersPerAxis = count; ; towersPerAxis *= 2) {
     if (2 * axes.length * towersPerAxis ** axes.length > MOST_SIGMOIDS) {
-      throw new ValueError("towers", `${towersPerAxis} towers along ${axes.length === 1 ? "the axis" : "each axis"} are too many`, {
+      const where = axes.length === 1 ? "the axis" : "each axis";
+      throw new ValueError("towers", `${towersPerAxis} towers along ${where} are too many`, {
         received: error ?? count,
         hint: "allow a larger error or a smaller range",
       });
@@ -113,6 +120,9 @@ export function towers(
     if (error === undefined || built.error <= error) return built;
   }
 }
+
+/** A function of a place; functions of one number ignore the second. */
+type Surface = (x: number, y: number) => number;
 
 const PROBES_PER_CELL = 8;
 
@@ -133,10 +143,12 @@ function cellsOf([low, high]: Interval1d, count: number): Cell[] {
   }));
 }
 
-const probesOf = ([low, high]: Interval1d, count: number): number[] =>
-  Array.from({ length: count * PROBES_PER_CELL }, (_, i) => low + ((i + 0.5) / (count * PROBES_PER_CELL)) * (high - low));
+function probesOf([low, high]: Interval1d, count: number): number[] {
+  const length = count * PROBES_PER_CELL;
+  return Array.from({ length }, (_, i) => low + ((i + 0.5) / length) * (high - low));
+}
 
-function heightOf(f: (x: number, y: number) => number, x: number, y: number): number {
+function heightOf(f: Surface, x: number, y: number): number {
   const height = f(x, y);
   if (Number.isFinite(height)) return height;
   throw new ValueError("towers", `the function is ${height} at ${Number.isNaN(y) ? x : `(${x}, ${y})`}`, {
@@ -145,11 +157,13 @@ function heightOf(f: (x: number, y: number) => number, x: number, y: number): nu
   });
 }
 
-const matrix = (rows: readonly (readonly number[])[]): Tensor<[number, number]> => tensor(rows) as Tensor<[number, number]>;
-const vector = (values: readonly number[]): Tensor<[number]> => tensor(values) as Tensor<[number]>;
 const logisticOf = (x: number): number => 1 / (1 + Math.exp(-x));
 
-function line(f: (x: number, y: number) => number, range: Interval1d, count: number, slope: number): Towers {
+/** The difference of two sigmoids: near 1 inside of a cell, near 0 outside. */
+const inside = (at: number, { left, right }: Cell, steepness: number): number =>
+  logisticOf(steepness * (at - left)) - logisticOf(steepness * (at - right));
+
+function line(f: Surface, range: Interval1d, count: number, slope: number): Towers {
   const cells = cellsOf(range, count);
   const a = (slope * count) / (range[1] - range[0]);
   const heights = cells.map(({ middle }) => heightOf(f, middle, NaN));
@@ -161,12 +175,12 @@ function line(f: (x: number, y: number) => number, range: Interval1d, count: num
   );
   const probes = probesOf(range, count);
   const valueAt = (x: number): number =>
-    cells.reduce((sum, { left, right }, i) => sum + heights[i]! * (logisticOf(a * (x - left)) - logisticOf(a * (x - right))), 0);
+    cells.reduce((sum, cell, i) => sum + heights[i]! * inside(x, cell, a), 0);
   const total = probes.reduce((sum, x) => sum + Math.abs(valueAt(x) - heightOf(f, x, NaN)), 0);
   return { network, count, error: total / probes.length };
 }
 
-function plane(f: (x: number, y: number) => number, ranges: readonly Interval1d[], count: number, slope: number): Towers {
+function plane(f: Surface, ranges: readonly Interval1d[], count: number, slope: number): Towers {
   const [across, up] = ranges.map((range) => cellsOf(range, count)) as [Cell[], Cell[]];
   const [a, b] = ranges.map(([low, high]) => (slope * count) / (high - low)) as [number, number];
   const cells = across.flatMap((x) => up.map((y) => ({ x, y, height: heightOf(f, x.middle, y.middle) })));
@@ -176,7 +190,8 @@ function plane(f: (x: number, y: number) => number, ranges: readonly Interval1d[
     { weight: [0, b], bias: -b * y.left },
     { weight: [0, b], bias: -b * y.right },
   ]);
-  const own = (cell: number): number[] => sigmoids.map((_, i) => (Math.floor(i / 4) === cell ? (i % 2 === 0 ? slope : -slope) : 0));
+  const own = (cell: number): number[] =>
+    sigmoids.map((_, i) => (Math.floor(i / 4) === cell ? (i % 2 === 0 ? slope : -slope) : 0));
   const network = new Sequential(
     Linear.of(matrix(sigmoids.map(({ weight }) => weight)), vector(sigmoids.map(({ bias }) => bias))),
     sigmoid,
@@ -185,14 +200,12 @@ function plane(f: (x: number, y: number) => number, ranges: readonly Interval1d[
     Linear.of(matrix([cells.map(({ height }) => height)])),
   );
   const [xs, ys] = ranges.map((range) => probesOf(range, count)) as [number[], number[]];
-  const inside = (at: number, { left, right }: Cell, steepness: number): number =>
-    logisticOf(steepness * (at - left)) - logisticOf(steepness * (at - right));
   const columns = xs.map((x) => across.map((cell) => inside(x, cell, a)));
   const rows = ys.map((y) => up.map((cell) => inside(y, cell, b)));
   const valueAt = (i: number, j: number): number =>
     cells.reduce((sum, { height }, at) => {
       const z = slope * (columns[i]![Math.floor(at / count)]! + rows[j]![at % count]! - 1.5);
-      // Below that the sigmoid is less than 10⁻¹⁷; almost all cells are, and their exponentials would take all the time.
+      // Below that the sigmoid is less than 10⁻¹⁷; almost all cells are, and their exponentials would take the time.
       return z < -40 ? sum : sum + height * logisticOf(z);
     }, 0);
   const errorAt = (i: number, j: number): number => Math.abs(valueAt(i, j) - heightOf(f, xs[i]!, ys[j]!));

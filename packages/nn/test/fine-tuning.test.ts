@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { grad } from "@dormouse/autograd";
 import { cpu } from "@dormouse/backend-cpu";
 import { adam } from "@dormouse/optim";
-import { type Tensor, combine, compile, key, namedLeaves, normal, partition, relu, setDevice, split, square, sub, sum, tensor } from "@dormouse/tensor";
+import { type Tensor, add, combine, compile, key, mean, namedLeaves, normal, partition, relu, setDevice, split, square, sub, sum, tensor } from "@dormouse/tensor";
 import {
   BatchNorm, Linear, LoraLinear, MultiHeadAttention, Sequential, advance, freeze, isLora, isParameter, lora, mergeLora, parameterCount,
   replace, summary, unfreeze,
@@ -78,6 +78,29 @@ describe("freeze", () => {
     }
     expect(await loss(part).item()).toBeLessThan(await loss(trainable).item());
   });
+});
+
+it("keeps running statistics moving while parameters are frozen", async () => {
+  const make = () => new Sequential(new BatchNorm(3), new Linear(3, 2, { key: key(0) }));
+  let model = make();
+  const x = add(normal(key(1), [16, 3]), 5) as Tensor;
+  const optimizer = adam({ learningRate: 0.1 });
+  let [trainable, frozen] = freeze(model, "layers.0");
+  let state = optimizer.init(trainable);
+  for (let i = 0; i < 3; i++) {
+    const [gradient, next] = grad((part: typeof model) => {
+      const [y, after] = advance(combine(part, frozen), x, { key: key(2 + i) });
+      return [sum(square(y)), after] as const;
+    }, { hasAux: true })(trainable);
+    [trainable, state] = optimizer.update(gradient, state, trainable);
+    [, frozen] = freeze(next, "layers.0");
+    model = combine(trainable, frozen);
+  }
+  expect(await model.layers[0].weight!.array()).toEqual([1, 1, 1]);
+  const means = (await model.layers[0].runningMean.array()) as number[];
+  const batch = (await mean(x, { axis: 0 }).array()) as number[];
+  means.forEach((value, i) => expect(value).toBeCloseTo(batch[i]! * (1 - 0.9 ** 3), 4));
+  expect(await model.layers[1].weight.array()).not.toEqual(await make().layers[1].weight.array());
 });
 
 describe("unfreeze", () => {
