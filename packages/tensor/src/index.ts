@@ -3,6 +3,7 @@ export { Tensor, setDevice, device, type NestedArray } from "./core/tensor.ts";
 export type { DType, TypedArray } from "./core/dtype.ts";
 export type { Shape } from "./core/shape.ts";
 export * from "./core/errors.ts";
+export { NumericalWarning, type WarningHandler, onWarning } from "./core/warnings.ts";
 export * from "./ops/index.ts";
 export * as linalg from "./linalg/index.ts";
 export * from "./random/index.ts";

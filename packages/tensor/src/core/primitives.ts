@@ -126,7 +126,10 @@ export interface Params {
      */
     readonly recompute?: object;
   };
-  /** Second source is an int32 scalar: if it is not negative when the graph runs, `fail` makes the error. */
+  /**
+   * Second source is an int32 scalar: if it is not negative when the graph runs, `fail` makes the error. A
+   * `NumericalWarning` is told to the handler of `onWarning` instead of being thrown.
+   */
   check: { readonly fail: (at: number) => Error };
 }
 

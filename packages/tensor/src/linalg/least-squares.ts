@@ -9,7 +9,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { filledLike } from "../ops/operands.ts";
 import { minus } from "../ops/pieces.ts";
 import { singularValues, svd } from "./factorizations.ts";
-import { identityLike, requireMatrix, ruled, swapLast, systemOf } from "./matrices.ts";
+import { epsilon, identityLike, requireMatrix, ruled, swapLast, systemOf } from "./matrices.ts";
 
 const { add, dot, mul } = primitive;
 
@@ -21,8 +21,6 @@ export interface RankOptions {
    */
   readonly rcond?: number;
 }
-
-const epsilon = (a: Tensor): number => (a.dtype === "float64" ? 2 ** -52 : 2 ** -23);
 
 /** The `rcond` asked for, or the default for the shape and dtype of `a`. */
 function rcondOf(op: string, a: Tensor, rcond: number | undefined): number {

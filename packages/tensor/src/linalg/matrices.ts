@@ -86,15 +86,22 @@ export function guarded(x: Tensor, bad: Tensor, op: string, problem: string, hin
   const batch = bad.shape.slice(0, -1);
   return primitive.check(x, at, (found) => {
     const pivots = bad.shape.at(-1)!;
-    const strides = stridesOf(batch);
-    const matrix = Math.floor(found / pivots);
-    const index = batch.map((length, axis) => Math.floor(matrix / strides[axis]!) % length);
-    const which = batch.length === 0 ? "the matrix" : `matrix ${showShape(index)} of ${showShape(batch)}`;
-    return new ValueError(op, `${which} is ${problem} at pivot ${found % pivots}`, {
+    const { index, text } = nameOfMatrix(batch, Math.floor(found / pivots));
+    return new ValueError(op, `${text} is ${problem} at pivot ${found % pivots}`, {
       received: { matrix: index, pivot: found % pivots },
       hint,
     });
   });
+}
+
+/** The distance from 1 to the next number. */
+export const epsilon = (a: Tensor): number => (a.dtype === "float64" ? 2 ** -52 : 2 ** -23);
+
+/** How the message of a check names one matrix of a batch. */
+export function nameOfMatrix(batch: Shape, matrix: number): { readonly index: number[]; readonly text: string } {
+  const strides = stridesOf(batch);
+  const index = batch.map((length, axis) => Math.floor(matrix / strides[axis]!) % length);
+  return { index, text: batch.length === 0 ? "the matrix" : `matrix ${showShape(index)} of ${showShape(batch)}` };
 }
 
 /** Flags of zeros. */

@@ -7,7 +7,8 @@ import { absolute, filledLike, typed } from "../ops/operands.ts";
 import { max, min, norm, sum } from "../ops/reduce.ts";
 import { identityLike, isZero, mainDiagonal, requireMatrix, requireSquare } from "./matrices.ts";
 import { lu, singularValues } from "./factorizations.ts";
-import { inv, quotient } from "./solve.ts";
+import { quotient } from "./elimination.ts";
+import { inv } from "./solve.ts";
 
 /**
  * `fro`: √Σ|aᵢⱼ|² · `nuc`: Σ of the singular values · 2, −2: the largest, the smallest singular value · 1, −1: the largest,

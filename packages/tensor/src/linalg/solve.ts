@@ -3,78 +3,50 @@
  * exact solution, written with solutions of the same system, and not of the steps of elimination: one more
  * substitution instead of a walk through the factorization.
  */
-import { type CallRule, primitive } from "../core/primitives.ts";
-import { type Shape, axesOf, sizeOf } from "../core/shape.ts";
+import { primitive } from "../core/primitives.ts";
+import { type Shape, axesOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { filledLike, typed } from "../ops/operands.ts";
 import { stopped } from "../ops/pieces.ts";
 import { prod } from "../ops/reduce.ts";
-import { guarded, identityLike, isZero, mainDiagonal, requireSquare, ruled, swapLast, systemOf } from "./matrices.ts";
-import { partsOf } from "./parts.ts";
+import { doubted } from "./condition.ts";
+import { eliminate, quotient } from "./elimination.ts";
+import { guarded, identityLike, isZero, mainDiagonal, requireSquare, ruled, systemOf } from "./matrices.ts";
 
-const { dot, mul, neg } = primitive;
+const { mul, neg } = primitive;
 const singularHint = "use lstsq or pinv, or add a small multiple of the identity";
 
-/** lu and rows of the factorization of square matrices. */
-const eliminate = (a: Tensor): [Tensor, Tensor] =>
-  partsOf(primitive.factor(a, "lu"), "lu", a.shape.at(-1)!, a.shape.at(-1)!) as [Tensor, Tensor];
+/** `x`, refused where elimination of `a` meets a zero pivot, and with a warning where `a` is nearly singular. */
+const whereRegular = (op: string, x: Tensor, a: Tensor, { checkCondition = true }: SolveOptions): Tensor => {
+  const regular = guarded(x, isZero(mainDiagonal(eliminate(a)[0])), op, "singular", singularHint);
+  return checkCondition ? doubted(regular, a, op) : regular;
+};
 
-/** `x`, refused where elimination of `a` meets a zero pivot. */
-const whereRegular = (op: string, x: Tensor, a: Tensor): Tensor =>
-  guarded(x, isZero(mainDiagonal(eliminate(a)[0])), op, "singular", singularHint);
-
-/** Positions of the rows of a batch of matrices in one list of all rows. */
-function rowPositions(rows: Tensor): Tensor {
-  const [n, count] = [rows.shape.at(-1)!, sizeOf(rows.shape.slice(0, -1))];
-  const flat = primitive.reshape(primitive.cast(rows, "int32"), [count, n]);
-  const start = mul(primitive.iota(count), primitive.constant(n, [count], "int32"));
-  return primitive.reshape(primitive.add(flat, primitive.broadcast(start, [count, n], [0])), [count * n]);
-}
-
-/** a⁻¹·b, or a⁻ᵀ·b; not finite where `a` is singular. */
-export function quotient(a: Tensor, b: Tensor, transposed = false): Tensor {
-  const compute = (matrix: Tensor, right: Tensor): Tensor => {
-    const [factors, rows] = eliminate(matrix);
-    const k = right.shape.at(-1)!;
-    const count = sizeOf(right.shape.slice(0, -1));
-    if (count * k === 0) return right;
-    const positions = rowPositions(rows);
-    const list = (x: Tensor): Tensor => primitive.reshape(x, [count, k]);
-    if (!transposed) {
-      const permuted = primitive.reshape(primitive.gather(list(right), positions), right.shape);
-      return primitive.triangularSolve(factors, primitive.triangularSolve(factors, permuted, true, true), false);
-    }
-    const turned = swapLast(factors);
-    const inner = primitive.triangularSolve(turned, primitive.triangularSolve(turned, right, true), false, true);
-    return primitive.reshape(primitive.scatterAdd(list(inner), positions, count), right.shape);
-  };
-  // m·dx = db − dm·x, where m is a or aᵀ.
-  const rule: CallRule = ([matrix], x) => {
-    const solve = (right: Tensor): Tensor => quotient(matrix!, right, transposed);
-    const back = (ct: Tensor): Tensor => quotient(matrix!, ct, !transposed);
-    return [
-      {
-        apply: (t) => neg(solve(dot(transposed ? swapLast(t) : t, x))),
-        transpose: (ct) => neg(transposed ? dot(x, swapLast(back(ct))) : dot(back(ct), swapLast(x))),
-      },
-      { apply: solve, transpose: back },
-    ];
-  };
-  return ruled("linalg.solve", [a, b], compute, rule);
+/** Options of `solve` and `inv`. */
+export interface SolveOptions {
+  /**
+   * Warn of a matrix that is nearly singular. It costs three more solutions, O(n²) beside the O(n³) of elimination, which
+   * shows only for many tiny matrices. Default true.
+   */
+  readonly checkCondition?: boolean;
 }
 
 /**
  * x of a·x = b, by elimination with partial pivoting: square matrices [.., n, n] and a right side [n], or right sides
  * [.., n, k]. Leading axes broadcast.
  *
- * Where a matrix is exactly singular, reading the result throws `ValueError` with the pivot that is zero; how far a
- * nearly singular one can be trusted says `cond`. Throws `ShapeError` where the shapes do not fit.
+ * Where a matrix is exactly singular, reading the result throws `ValueError` with the pivot that is zero. Where its
+ * estimated reciprocal condition is below ε of the dtype, so that no digit of x need be right, reading it tells a
+ * `NumericalWarning` (see `onWarning`), as SciPy does; the exact condition says `cond`. Throws `ShapeError` where the
+ * shapes do not fit.
  *
  * Example: `solve(tensor([[3, 1], [1, 2]]), tensor([9, 8]))` is `[2, 3]`.
  */
-export function solve(a: Tensor, b: Tensor): Tensor {
+export function solve(a: Tensor, b: Tensor, options: SolveOptions): Tensor;
+export function solve(a: Tensor, b: Tensor): Tensor;
+export function solve(a: Tensor, b: Tensor, options: SolveOptions = {}): Tensor {
   const system = systemOf("linalg.solve", requireSquare("linalg.solve", a), b);
-  return system.restore(whereRegular("linalg.solve", quotient(system.a, system.b), system.a));
+  return system.restore(whereRegular("linalg.solve", quotient(system.a, system.b), system.a, options));
 }
 
 /** Options of `solveTriangular`. */
@@ -104,12 +76,14 @@ export function solveTriangular(
 }
 
 /**
- * The inverse of square matrices [.., n, n]. To solve a system, `solve` is faster and more accurate. Where a matrix is
- * exactly singular, reading the result throws `ValueError`.
+ * The inverse of square matrices [.., n, n]. To solve a system, `solve` is faster and more accurate. Errors and warnings
+ * of singular and nearly singular matrices are those of `solve`.
  */
-export function inv<S extends Shape>(a: Tensor<S>): Tensor<S> {
+export function inv<S extends Shape>(a: Tensor<S>, options: SolveOptions): Tensor<S>;
+export function inv<S extends Shape>(a: Tensor<S>): Tensor<S>;
+export function inv<S extends Shape>(a: Tensor<S>, options: SolveOptions = {}): Tensor<S> {
   requireSquare("linalg.inv", a);
-  return typed(whereRegular("linalg.inv", quotient(a, identityLike(a)), a));
+  return typed(whereRegular("linalg.inv", quotient(a, identityLike(a)), a, options));
 }
 
 /** +1 or −1 for each permutation [.., n], by counting the pairs that are out of order. */

@@ -4,6 +4,7 @@
  */
 import { type DType, type TypedArray, bytesOf, viewOf } from "../core/dtype.ts";
 import { DeviceError } from "../core/errors.ts";
+import { NumericalWarning, warn } from "../core/warnings.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { BufferSpec, Program } from "../lower/program.ts";
 import type { Backend, BackendBuffer, Executable } from "./backend.ts";
@@ -204,12 +205,18 @@ export class Device implements BufferOwner, AsyncDisposable {
     return executable;
   }
 
-  /** Reads int32 flags and throws the error of the first that is not negative; at once if the device can. */
+  /**
+   * Reads int32 flags and throws the error of the first that is not negative; at once if the device can. Warnings are
+   * told, not thrown.
+   */
   check(flags: readonly BackendBuffer[], fail: readonly ((at: number) => Error)[]): void {
     const examine = (bytes: readonly ArrayBuffer[]): void => {
       bytes.forEach((flag, i) => {
         const at = new Int32Array(flag)[0]!;
-        if (at >= 0) throw fail[i]!(at);
+        if (at < 0) return;
+        const problem = fail[i]!(at);
+        if (!(problem instanceof NumericalWarning)) throw problem;
+        warn(problem);
       });
     };
     if (this.backend.readSync && !this.#queue) {
