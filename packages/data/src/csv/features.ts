@@ -9,8 +9,11 @@ import { type Dataset, dataset } from "../dataset.ts";
 import type { Column, Table } from "./table.ts";
 import { parseNumber, sortLevels } from "./types.ts";
 
-/** How numbers are scaled: to mean 0 and standard deviation 1, to [0, 1], or not. */
-export type Scaling = "standardize" | "minMax" | "none";
+/**
+ * How numbers are scaled: to mean 0 and standard deviation 1, to [0, 1], to median 0 and a distance of 1 between the
+ * quartiles (`"robust"`: a few wild values change nothing), or not.
+ */
+export type Scaling = "standardize" | "minMax" | "robust" | "none";
 
 /** How `fitFeatures` treats columns. */
 export interface FeatureOptions {
@@ -277,16 +280,25 @@ function fitColumn(column: Column, table: Table, scaling: Scaling): Feature | st
 
 function fitNumber(name: string, values: Float64Array, scaling: Scaling, indicator: boolean): NumberFeature {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort();
-  const middle = sorted.length >> 1;
-  const fill = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  const fill = quantile(sorted, 0.5);
   const base = { kind: "number", name, fill, indicator } as const;
   if (scaling === "none") return { ...base, center: 0, scale: 1 };
   if (scaling === "minMax") {
     const low = sorted[0]!;
     return { ...base, center: low, scale: sorted.at(-1)! - low || 1 };
   }
+  if (scaling === "robust") {
+    return { ...base, center: fill, scale: quantile(sorted, 0.75) - quantile(sorted, 0.25) || 1 };
+  }
   const { mean, deviation } = moments(values.map((value) => (Number.isNaN(value) ? fill : value)));
   return { ...base, center: mean, scale: deviation };
+}
+
+/** A quantile of sorted values, interpolated linearly (method 7 of R. J. Hyndman and Y. Fan 1996, as NumPy's). */
+function quantile(sorted: Float64Array, share: number): number {
+  const place = share * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+  return low + (high - low) * (place - Math.floor(place));
 }
 
 function fitTarget(column: Column, table: Table, task: FeatureOptions["task"]): Target {

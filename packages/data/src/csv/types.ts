@@ -21,7 +21,9 @@ const idName = /^(?:id|ids|index|uuid|guid|key|row|rowid|unnamed: 0)$|[_ -](?:id
 /** The number that `cell` writes, or NaN. */
 export function parseNumber(cell: string, decimal: Decimal): number {
   if (!numbers[decimal].test(cell)) return NaN;
-  return Number(decimal === "," ? cell.replace(",", ".") : cell);
+  const value = Number(decimal === "," ? cell.replace(",", ".") : cell);
+  // 1e999 is written as a number is, and is too large for one.
+  return Number.isFinite(value) ? value : NaN;
 }
 
 /** The decimal sign that most cells with one use. A comma cannot be one where it separates the cells. */
