@@ -47,9 +47,13 @@ describe("examples", () => {
     const { setDevice } = await import("@dormouse/tensor");
     const { cpu } = await import("@dormouse/backend-cpu");
     setDevice(await cpu());
-  });
+  }, 60_000);
 
-  const pages = ["README.md", ...readdirSync(join(root, "packages")).map((name) => `packages/${name}/README.md`)];
+  const pages = [
+    "README.md",
+    ...readdirSync(join(root, "packages")).map((name) => `packages/${name}/README.md`),
+    ...readdirSync(join(root, "docs/curriculum")).map((name) => `docs/curriculum/${name}`),
+  ];
   for (const page of pages.filter((path) => existsSync(join(root, path)))) {
     for (const { line, code } of blocks(readFileSync(join(root, page), "utf8"))) {
       // Blank lines before the code give its lines the numbers they have on the page.
