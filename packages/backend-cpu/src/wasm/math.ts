@@ -19,8 +19,6 @@ export interface MathContext {
 
 const tables32 = {
   exp: [0.4999999403953552, 0.16666509211063385, 0.04166852682828903, 0.00837013404816389, 0.0013811702374368906],
-  /** (((e^2r - 1)/2 - r)/r² - 1)/r, for r that `tanh` leaves. */
-  tanh: [0.6666672167342039, 0.33333287045484716, 0.13327959828698085, 0.0445405234295752, 0.013911938015594096],
   log: [0.3333333134651184, -0.250008225440979, 0.20001228153705597, -0.1662335842847824, 0.14201730489730835, -0.1316015124320984, 0.12761735916137695, -0.07634765654802322],
   sin: [-0.16666653752326965, 0.008332112804055214, -0.0001950874284375459],
   cos: [0.04166664555668831, -0.0013887251261621714, 2.4425684387097135e-5],
@@ -31,7 +29,6 @@ const tables32 = {
 };
 const tables64 = {
   exp: [0.5, 0.16666666666666688, 0.04166666666666597, 0.008333333333314265, 0.001388888888915432, 0.00019841269903271918, 2.480158687957618e-5, 2.755722796736157e-6, 2.755760340691501e-7, 2.5114439400306305e-8, 2.0824601876635883e-9],
-  tanh: [0.6666666666666624, 0.3333333333333678, 0.13333333333470315, 0.04444444443575147, 0.012698412571506525, 0.0031746039756074033, 0.0007054715376536516, 0.00014106213511023296, 2.562923310532625e-5, 4.714297509632524e-6],
   /** (log((1 + s)/(1 - s))/s - 2)/z with z = s². */
   log: [0.6666666666666666, 0.4000000000000719, 0.2857142856878532, 0.22222222691885424, 0.18181772072828847, 0.15387247162147882, 0.1324660708377226, 0.13283112463592878],
   sin: [-0.16666666666666627, 0.008333333333321286, -0.00019841269828869973, 2.755731335593755e-6, -2.5050704025690396e-8, 1.5893583043626737e-10],
@@ -190,30 +187,21 @@ export class Lanes {
   }
 
   /**
-   * Hyperbolic tangent: s/(s + 1) with s = (e^2y - 1)/2. Twice as fast as a polynomial near 0 beside an exponential
-   * elsewhere. Near 0 y is -|x|, which makes s smaller than the result and s + 1 smaller than 1, so that their rounding
-   * weighs half. Further out y is |x|, and the power of two is rounded down more often than up: s is a polynomial up to
-   * 0.28, where the errors of the reduction, which are absolute, have become small beside it.
+   * Hyperbolic tangent: (1 - p)/(1 + p) with p = e^-2|x|. Twice as fast as a polynomial near 0 beside an exponential
+   * elsewhere. The power is taken of the negative side, where p ≤ 1 keeps the rounding of both sums small, and both are
+   * made of p's two parts: 1 - p from 1 + p, or e^2|x| in place of p, costs half an ulp more.
    */
   tanh(x: Vector): Vector {
-    const { abs, add, sub, mul, div, pmin } = this.float;
-    const { tanhLimit, tables, magic, bias, ln2, mantissa } = this.#width;
+    const { add, sub, div, pmax } = this.float;
     const held = this.hold(x);
-    const signBit = this.constant(-0);
-    const size = this.hold(pmin(abs(held), this.constant(tanhLimit)));
-    const y = this.select(signBit, sub(size, this.constant(0.17)), size);
-    // With the bias in it, the low bits become a power of two by one shift.
-    const biased = this.constant(magic + bias);
-    const bits = this.hold(add(this.madd(size, this.constant(2 * Math.LOG2E), this.constant(-0.3)), biased));
-    const exponent = this.hold(sub(bits, biased));
-    const rest = this.nmadd(exponent, this.constant(ln2[0] / 2), y);
-    const r = this.hold(this.nmadd(exponent, this.constant(ln2[1] / 2), rest));
-    // r + r·(r + r·(…)), and not r + r²·(1 + …): one rounding less where the products are fused.
-    const inner = this.madd(r, mul(r, this.polynomial(r, tables.tanh)), r);
-    const near = this.madd(r, inner, r);
-    const power = this.hold(this.#integer.shl(bits, shift(mantissa)));
-    const s = this.hold(this.madd(near, power, this.madd(power, this.constant(0.5), this.constant(-0.5))));
-    return this.select(signBit, held, div(s, add(s, this.constant(1))));
+    const one = this.constant(1);
+    const twice = v128.or(add(held, held), this.constant(-0));
+    const { fraction, bits } = this.#splitExponent(this.hold(pmax(twice, this.constant(-2 * this.#width.tanhLimit))));
+    const near = this.hold(this.#expm1Reduced(fraction));
+    const power = this.hold(this.#powerOfTwo(bits));
+    const below = this.nmadd(near, power, sub(one, power));
+    const above = this.madd(near, power, add(one, power));
+    return this.withSign(div(below, above), held);
   }
 
   /** Arc tangent: reduced to |t| ≤ 1/2 by the addition theorem. */
