@@ -65,5 +65,4 @@ for (const start of [encoders, fresh]) {
   const { model } = await train(network(...start), (m) => crossEntropy(m.forward(labeled.x), labeled.y), 60);
   scores.push(await accuracy(model.forward(test.x), test.y).item());
 }
-console.log(scores);
 console.log(scores[0]! > scores[1]!); // true

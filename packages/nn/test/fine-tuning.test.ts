@@ -2,11 +2,14 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { grad } from "@dormouse/autograd";
 import { cpu } from "@dormouse/backend-cpu";
-import { adam } from "@dormouse/optim";
-import { type Tensor, add, combine, compile, key, mean, namedLeaves, normal, partition, relu, setDevice, split, square, sub, sum, tensor } from "@dormouse/tensor";
+import { type State, adam } from "@dormouse/optim";
 import {
-  BatchNorm, Linear, LoraLinear, MultiHeadAttention, Sequential, advance, freeze, isLora, isParameter, lora, mergeLora, parameterCount,
-  replace, summary, unfreeze,
+  type Tensor, add, combine, compile, key, mapTree, mean, namedLeaves, normal, partition, relu, setDevice, split, square, sub,
+  sum, tensor,
+} from "@dormouse/tensor";
+import {
+  BatchNorm, Linear, LoraLinear, MultiHeadAttention, Sequential, advance, freeze, isLora, isParameter, lora,
+  mergeLora, parameterCount, summary, unfreeze,
 } from "../src/index.ts";
 import { expectClose } from "./expect.ts";
 
@@ -29,7 +32,7 @@ class Model {
     return this.head.forward(advance(this.encoder, x)[0]);
   }
 }
-const parameters = ["encoder.layers.0.weight", "encoder.layers.0.bias", "encoder.layers.1.weight", "encoder.layers.1.bias", "head.weight", "head.bias"];
+const parameters = ["encoder.layers.0", "encoder.layers.1", "head"].flatMap((at) => [`${at}.weight`, `${at}.bias`]);
 const running = ["encoder.layers.1.runningMean", "encoder.layers.1.runningVariance"];
 
 describe("freeze", () => {
@@ -61,7 +64,7 @@ describe("freeze", () => {
     const [x, y] = [normal(key(1), [8, 3]) as Tensor, normal(key(2), [8, 2]) as Tensor];
     const loss = (part: Model): Tensor => sum(square(sub(combine(part, frozen).forward(x), y)));
     const optimizer = adam({ learningRate: 0.1 });
-    const step = compile((part: Model, state: ReturnType<typeof optimizer.init>) => optimizer.update(grad(loss)(part), state, part));
+    const step = compile((part: Model, state: State) => optimizer.update(grad(loss)(part), state, part));
     let part = trainable;
     let state = optimizer.init(part);
     const moments = namedLeaves(state.links).map(([path]) => path).filter((path) => path.includes("encoder") || path.includes("head"));
@@ -120,15 +123,7 @@ describe("unfreeze", () => {
 function stirred<T>(model: T): T {
   const [adapters, rest] = partition(model, isLora);
   let seed = 50;
-  const changed = Object.fromEntries(namedLeaves(adapters).map(([path, leaf]) => [path, normal(key(seed++), leaf.shape, { dtype: "float64" })]));
-  const visit = (value: unknown, path: string): unknown => {
-    if (path in changed) return changed[path];
-    if (typeof value !== "object" || value === null) return value;
-    const copy = Array.isArray(value) ? [...value] : Object.assign(Object.create(Object.getPrototypeOf(value) as object) as object, value);
-    for (const [name, child] of Object.entries(copy)) (copy as Record<string, unknown>)[name] = visit(child, path === "" ? name : `${path}.${name}`);
-    return copy;
-  };
-  return combine(visit(adapters, "") as T, rest);
+  return combine(mapTree((leaf) => normal(key(seed++), leaf.shape, { dtype: "float64" }), adapters), rest);
 }
 
 describe("lora", () => {
@@ -139,7 +134,8 @@ describe("lora", () => {
 
   it("begins as the model was, with few new parameters", async () => {
     const adapted = lora(model, { rank: 2, key: key(4) });
-    expect(paths(adapted)).toEqual([0, 2].flatMap((at) => ["base.weight", "base.bias", "loraDown", "loraUp"].map((name) => `layers.${at}.${name}`)));
+    const names = ["base.weight", "base.bias", "loraDown", "loraUp"];
+    expect(paths(adapted)).toEqual([0, 2].flatMap((at) => names.map((name) => `layers.${at}.${name}`)));
     expectClose(await adapted.forward(x).data(), await model.forward(x).data(), exact, "output");
     expect(parameterCount(adapted) - parameterCount(model)).toBe(2 * (6 + 8) + 2 * (8 + 3));
     const [adapters] = partition(adapted, isLora);
@@ -151,9 +147,13 @@ describe("lora", () => {
   });
 
   it.each([[1, undefined], [3, 6], [4, 1]])("of rank %i and alpha %s is scale · up · down on the weight", async (rank, alpha) => {
-    const adapted = stirred(lora(layer, { rank, key: key(4), ...(alpha !== undefined && { alpha }) })) as unknown as LoraLinear;
-    const [w, down, up] = (await Promise.all([layer.weight, adapted.loraDown, adapted.loraUp].map((each) => (each as Tensor).array()))) as number[][][];
-    const wanted = w!.map((row, o) => row.map((value, i) => value + ((alpha ?? rank) / rank) * down!.reduce((total, each, r) => total + up![o]![r]! * each[i]!, 0)));
+    const options = { rank, key: key(4), ...(alpha !== undefined && { alpha }) };
+    const adapted = stirred(lora(layer, options)) as unknown as LoraLinear;
+    const tensors: Tensor[] = [layer.weight, adapted.loraDown, adapted.loraUp];
+    const [w, down, up] = (await Promise.all(tensors.map((each) => each.array()))) as number[][][];
+    const change = (o: number, i: number): number => down!.reduce((total, each, r) => total + up![o]![r]! * each[i]!, 0);
+    const wanted = w!.map((row, o) => row.map((value, i) => value + ((alpha ?? rank) / rank) * change(o, i)));
+    expect(adapted).toBeInstanceOf(LoraLinear);
     expectClose(await adapted.weight.data(), wanted.flat(), exact, "weight");
     const merged = mergeLora<Linear>(adapted);
     expect(merged).toBeInstanceOf(Linear);
@@ -163,7 +163,8 @@ describe("lora", () => {
   it("merges into layers of the same paths and shapes", async () => {
     const adapted = stirred(lora(model, { rank: 2, alpha: 4, key: key(4) }));
     const merged = mergeLora(adapted);
-    expect(namedLeaves(merged).map(([path, leaf]) => [path, leaf.shape])).toEqual(namedLeaves(model).map(([path, leaf]) => [path, leaf.shape]));
+    const shapes = (tree: unknown): unknown => namedLeaves(tree).map(([path, leaf]) => [path, leaf.shape]);
+    expect(shapes(merged)).toEqual(shapes(model));
     expectClose(await merged.forward(x).data(), await adapted.forward(x).data(), exact, "output");
     const [was, is] = [await model.forward(x).data(), await merged.forward(x).data()];
     expect(was).not.toEqual(is);
@@ -173,7 +174,8 @@ describe("lora", () => {
     const attention = new MultiHeadAttention(8, 2, { key: key(0) });
     const adapted = lora({ attention, head: new Linear(8, 2, { key: key(1) }) }, { rank: 2, key: key(2), paths: /queries|values/ });
     expect(adapted.attention).toBeInstanceOf(MultiHeadAttention);
-    expect(paths(adapted).filter(isLora)).toEqual(["queries", "values"].flatMap((name) => [`attention.${name}.loraDown`, `attention.${name}.loraUp`]));
+    const wanted = ["queries", "values"].flatMap((name) => ["loraDown", "loraUp"].map((part) => `attention.${name}.${part}`));
+    expect(paths(adapted).filter(isLora)).toEqual(wanted);
     expect(adapted.attention.forward(normal(key(3), [1, 2, 8])).shape).toEqual([1, 2, 8]);
   });
 
@@ -186,12 +188,14 @@ describe("lora", () => {
 
   it("learns what the rank allows, with the base frozen", async () => {
     const base = new Linear(4, 4, { key: key(0), bias: false });
-    const target = replace(base, { weight: sub(base.weight, tensor([[1, 2, 0, 1], [2, 4, 0, 2], [0, 0, 0, 0], [-1, -2, 0, -1]]) as Tensor<[4, 4]>) as Tensor<[4, 4]> });
+    const change = tensor([[1, 2, 0, 1], [2, 4, 0, 2], [0, 0, 0, 0], [-1, -2, 0, -1]]);
+    const target = Linear.of(sub(base.weight, change));
     const inputs = normal(key(5), [16, 4]);
     const [adapters, rest] = partition(lora(base, { rank: 1, key: key(1) }), isLora);
-    const loss = (part: typeof base): Tensor => sum(square(sub(combine(part, rest).forward(inputs) as Tensor, target.forward(inputs) as Tensor)));
+    const wanted = target.forward(inputs);
+    const loss = (part: typeof base): Tensor => sum(square(sub(combine(part, rest).forward(inputs), wanted)));
     const optimizer = adam({ learningRate: 0.1 });
-    const step = compile((part: typeof base, state: ReturnType<typeof optimizer.init>) => optimizer.update(grad(loss)(part), state, part));
+    const step = compile((part: typeof base, state: State) => optimizer.update(grad(loss)(part), state, part));
     let [part, state] = [adapters, optimizer.init(adapters)];
     const first = await loss(part).item();
     for (let i = 0; i < 400; i++) [part, state] = step(part, state);

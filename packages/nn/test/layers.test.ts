@@ -3,12 +3,13 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { grad, vjp } from "@dormouse/autograd";
 import { reference } from "@dormouse/backend-cpu/reference";
 import {
-  type Tensor, add, compile, conv1d, conv2d, key, linear, mul, namedLeaves, normal, ones, relu, setDevice, square, sub, sum, tensor, zeros,
+  type Tensor, add, compile, conv1d, conv2d, key, linear, mul, namedLeaves, normal, ones, relu, setDevice, square,
+  sub, sum, tensor, zeros,
 } from "@dormouse/tensor";
 import {
-  AvgPool1d, AvgPool2d, BatchNorm, Bilinear, Conv1d, Conv2d, Dropout, Embedding, Flatten, GaussianNoise, GlobalAvgPool, GlobalMaxPool,
-  GroupNorm, InstanceNorm, LayerNorm, Linear, MaxPool1d, MaxPool2d, Maxout, MultiHeadAttention, PRelu, RMSNorm, Residual, Sequential,
-  advance, dropout, gaussianNoise, parameterCount, replace,
+  AvgPool1d, AvgPool2d, BatchNorm, Bilinear, Conv1d, Conv2d, Dropout, Embedding, Flatten, GaussianNoise,
+  GlobalAvgPool, GlobalMaxPool, GroupNorm, InstanceNorm, LayerNorm, Linear, MaxPool1d, MaxPool2d, Maxout,
+  MultiHeadAttention, PRelu, RMSNorm, Residual, Sequential, advance, dropout, gaussianNoise, parameterCount, replace,
 } from "../src/index.ts";
 import { type OracleCase, expectTensor, fixture, toTensor } from "./expect.ts";
 
@@ -226,7 +227,8 @@ describe("gaussianNoise", () => {
 
 describe("arguments that are missing", () => {
   const hint = "there is no key for the first values; end the arguments with { key: key(0) }";
-  const untyped = <A extends unknown[]>(make: new (...args: never[]) => object, ...args: A) => () => new (make as new (...args: unknown[]) => object)(...args);
+  const untyped = (make: new (...args: never[]) => object, ...args: unknown[]) => (): object =>
+    new (make as new (...args: unknown[]) => object)(...args);
 
   it.each<[string, () => object]>([
     ["Linear", untyped(Linear, 3, 4)],

@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { cpu } from "@dormouse/backend-cpu";
 import { type Tensor, key, normal, relu, setDevice, tensor } from "@dormouse/tensor";
 import {
-  type Bit, Linear, Sequential, foldLinear, logicGates, mcCullochPitts, parameterCount, perceptron, sigmoidNeuron, towers, truthTable,
-  truthTableNetwork,
+  type Bit, Linear, Sequential, foldLinear, logicGates, mcCullochPitts, parameterCount, perceptron, sigmoidNeuron,
+  towers, truthTable, truthTableNetwork,
 } from "../src/index.ts";
 
 beforeAll(async () => {

@@ -2,9 +2,12 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { grad } from "@dormouse/autograd";
 import { cpu } from "@dormouse/backend-cpu";
-import { type Tensor, compile, key, mul, normal, ones, relu, setDevice, sigmoid, square, sum, tensor, zeros } from "@dormouse/tensor";
 import {
-  BatchNorm, Conv2d, Dropout, Embedding, Flatten, Linear, Residual, Sequential, gradientNorms, layerStatistics, monteCarlo, recordActivations,
+  type Tensor, compile, key, mul, normal, ones, relu, setDevice, sigmoid, square, sum, tensor, zeros,
+} from "@dormouse/tensor";
+import {
+  BatchNorm, Conv2d, Dropout, Embedding, Flatten, Linear, Residual, Sequential, gradientNorms, layerStatistics,
+  monteCarlo, recordActivations,
 } from "../src/index.ts";
 
 beforeAll(async () => {
@@ -118,7 +121,12 @@ describe("monteCarlo", () => {
 
   it("has the mean and the variance of dropout", async () => {
     // y = Σ mask·x / 0.8 over 5 inputs of 2: mean 10, variance 5·4·0.2/0.8.
-    const sumUp = { dropout: new Dropout(0.2), forward(x: Tensor, context = {}): Tensor { return sum(this.dropout.forward(x, context), { axis: -1 }) as Tensor; } };
+    const sumUp = {
+      dropout: new Dropout(0.2),
+      forward(x: Tensor, context = {}): Tensor {
+        return sum(this.dropout.forward(x, context), { axis: -1 });
+      },
+    };
     const { mean, variance, samples: all } = monteCarlo(sumUp, mul(ones([1, 5]), 2) as Tensor, { samples, key: key(0) });
     expect([mean.shape, variance.shape, all.shape]).toEqual([[1], [1], [samples, 1]]);
     expect(Math.abs((await mean.item()) - 10)).toBeLessThan((4.5 * Math.sqrt(5)) / Math.sqrt(samples));
@@ -147,7 +155,8 @@ describe("monteCarlo", () => {
     expect(await draw(1)).toEqual(await draw(1));
     expect(await draw(1)).not.toEqual(await draw(2));
     expect(() => monteCarlo(model, batch, {} as never)).toThrow("monteCarlo: there is no key");
-    expect(() => monteCarlo({ forward: (x: Tensor) => sum(x) as Tensor }, batch, { key: key(0) })).toThrow("monteCarlo: the output is []");
+    const total = { forward: (x: Tensor): Tensor => sum(x) };
+    expect(() => monteCarlo(total, batch, { key: key(0) })).toThrow("monteCarlo: the output is []");
     expect(() => monteCarlo(model, tensor(1) as Tensor, { key: key(0) })).toThrow("monteCarlo: the input is a scalar");
     expect(() => monteCarlo(model, batch, { key: key(0), samples: 0 })).toThrow("monteCarlo: samples is 0");
   });
