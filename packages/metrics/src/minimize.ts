@@ -26,7 +26,7 @@ const along = (x: Float64Array, step: number, direction: Float64Array): Float64A
 export function minimize(
   objective: Objective,
   start: Float64Array,
-  { tolerance = 1e-10, steps = 2000, memory = 20 }: {
+  { tolerance = 1e-10, steps = 20_000, memory = 20 }: {
     readonly tolerance?: number; readonly steps?: number; readonly memory?: number;
   } = {},
 ): Minimum {
