@@ -3,10 +3,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { cpu } from "@dormouse/backend-cpu";
 import { reference } from "@dormouse/backend-cpu/reference";
 import {
-  type Tensor, add, argmax, bernoulli, bits, categorical, concat, cosineSimilarity, div, dot, expm1, eye, format, key,
-  linalg, log1p, logSoftmax, logsumexp, matmul, mul, norm, normal, normalize, oneHot, permutation, reshape, round,
-  select, setDevice, sigmoid, slice, softmax, softplus, split, square, sub, sum, take, tensor, transpose,
-  truncatedNormal, uniform, where,
+  type Tensor, add, argmax, bernoulli, bits, broadcastTo, categorical, concat, cosineSimilarity, div, dot, expm1, eye,
+  format, key, linalg, log1p, logSoftmax, logsumexp, maskedFill, matmul, mul, norm, normal, normalize, oneHot,
+  permutation, reshape, round, select, setDevice, sigmoid, slice, softmax, softplus, split, square, sub, sum, take,
+  tensor, transpose, truncatedNormal, uniform, where,
 } from "../src/index.ts";
 import { broadcastShapes, stridesOf } from "../src/graph.ts";
 import { expectValues, valuesOf } from "./reference-device.ts";
@@ -44,6 +44,7 @@ describe("1.1 arrays", () => {
     expect(broadcastShapes([3, 1], [4])).toEqual([3, 4]);
     expect(broadcastShapes([2, 3], [2])).toBe(null);
     expect(await add(tensor([[0], [10]]), tensor([1, 2, 3])).array()).toEqual([[1, 2, 3], [11, 12, 13]]);
+    expect(await broadcastTo(tensor([[0], [10]]), [2, 3]).array()).toEqual([[0, 0, 0], [10, 10, 10]]);
     expect(() => add(tensor([[1, 2, 3], [4, 5, 6]]), tensor([1, 2]) as Tensor)).toThrow(/add: .*\[2, 3\].*\[2\]/);
   });
 
@@ -101,6 +102,7 @@ describe("1.3 products", () => {
     const holes = tensor([NaN, 2]);
     expect(await mul(holes, tensor([0, 1])).array()).toEqual([NaN, 2]);
     expect(await where(tensor([false, true]), holes, 0).array()).toEqual([0, 2]);
+    expect(await maskedFill(holes, tensor([true, false]), 0).array()).toEqual([0, 2]);
   });
 });
 

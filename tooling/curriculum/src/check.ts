@@ -56,17 +56,24 @@ export function problemsOfIds(sections: readonly Section[]): readonly string[] {
   });
 }
 
-/** What a section names that does not exist, one line for each: names, tests, anchors. */
+/** Whether a text says the last part of a dotted name, as a word. */
+const says = (text: string, name: string): boolean => new RegExp(`\\b${name.split(".").at(-1)}\\b`).test(text);
+
+/** What a section names that is not there, one line for each: names, tests, anchors; and names that those leave out. */
 export async function problemsOf(
   section: Section,
   { exports = workspace, read = textOf }: { readonly exports?: Exports; readonly read?: (path: string) => string } = {},
 ): Promise<readonly string[]> {
   const problems: string[] = [];
   const titles = new Map<string, readonly string[]>();
-  const anchors = anchorsIn(read(section.page));
+  const page = read(section.page);
+  const anchors = anchorsIn(page);
   for (const row of section.rows) {
     for (const [from, name] of namesOf(row)) {
       if (!isIn(await exports(from), name)) problems.push(`${row.id}: @dormouse/${from} does not export ${name}`);
+      if (!says(page, name)) problems.push(`${row.id}: ${section.page} does not say ${name}`);
+      const files = testsOf(section, row).map(({ file }) => file);
+      if (!files.some((file) => says(read(file), name))) problems.push(`${row.id}: ${files.join(", ")} does not say ${name}`);
     }
     if (namesOf(row).length === 0) problems.push(`${row.id}: no public name`);
     for (const { file, id } of testsOf(section, row)) {

@@ -26,9 +26,9 @@ describe("the check", () => {
     ],
   };
   const files: Record<string, string> = {
-    "page.md": `<a id="9.1"></a>\n## One\n<a id="9.list-of"></a>`,
-    "nine.test.ts": `test("9.1 one: it is", () => {});`,
-    "other.test.ts": `describe("9.2 many", () => { test.each([1])("some %s", () => {}); });`,
+    "page.md": `<a id="9.1"></a>\n## add, solve\n<a id="9.list-of"></a> sub`,
+    "nine.test.ts": `test("9.1 one: it is", () => { add(linalg.solve(a, b), 1); });`,
+    "other.test.ts": `describe("9.2 many", () => { test.each([1])("some %s", () => { sub(1, 2); }); });`,
   };
   const read = (path: string): string => files[path] ?? "";
   const all = { add: 1, sub: 2, linalg: { solve: 3 } };
@@ -47,13 +47,27 @@ describe("the check", () => {
   });
 
   test("names tests and anchors that are missing, and anchors that are no rows", async () => {
-    const other: Record<string, string> = { "page.md": `<a id="9.3"></a>`, "nine.test.ts": `test("9.10 ten", f); f("9.1 no")` };
+    const other: Record<string, string> = {
+      "page.md": `<a id="9.3"></a> add solve sub`,
+      "nine.test.ts": `test("9.10 ten", f); f("9.1 no"); add; solve`,
+      "other.test.ts": "sub",
+    };
     expect(await problemsOf(section, { exports, read: (path) => other[path] ?? "" })).toEqual([
       "9.1: no test of nine.test.ts begins with 9.1",
       `9.1: page.md has no <a id="9.1"></a>`,
       "9.list-of: no test of other.test.ts begins with 9.2",
       `9.list-of: page.md has no <a id="9.list-of"></a>`,
       "page.md: the anchor 9.3 is no row",
+    ]);
+  });
+
+  test("names what neither page nor test says", async () => {
+    const silent = (path: string): string => read(path).replace("solve", "solved").replace("sub", "subs");
+    expect(await problemsOf(section, { exports, read: silent })).toEqual([
+      "9.1: page.md does not say linalg.solve",
+      "9.1: nine.test.ts does not say linalg.solve",
+      "9.list-of: page.md does not say sub",
+      "9.list-of: other.test.ts does not say sub",
     ]);
   });
 
