@@ -46,14 +46,14 @@ export function attentionWeights(query: Tensor, key: Tensor, options: AttentionO
     });
   }
   const { mask, causal = false, scale = 1 / Math.sqrt(width ?? 1) } = options;
-  const scores = mul(matmul(query, swapAxes(key, -1, -2)), scale) as Tensor;
+  const scores = mul(matmul(query, swapAxes(key, -1, -2)), scale);
   const [length, keys] = scores.shape.slice(-2) as [number, number];
   const isBoolean = mask?.dtype === "bool";
-  const shifted = mask && !isBoolean ? (add(scores, mask) as Tensor) : scores;
-  const triangle = causal ? (causalMask(length, keys) as Tensor) : null;
-  const allowed = mask && isBoolean ? (triangle ? (logicalAnd(mask, triangle) as Tensor) : mask) : triangle;
+  const shifted = mask && !isBoolean ? add(scores, mask) : scores;
+  const triangle = causal ? causalMask(length, keys) : null;
+  const allowed = mask && isBoolean ? (triangle ? logicalAnd(mask, triangle) : mask) : triangle;
   if (!allowed) return softmax(shifted);
-  return where(allowed, softmax(where(allowed, shifted, FORBIDDEN) as Tensor), 0) as Tensor;
+  return where(allowed, softmax(where(allowed, shifted, FORBIDDEN)), 0);
 }
 
 /**
@@ -156,8 +156,8 @@ export class MultiHeadAttention<const F extends number = number> {
     const seen = joined(mask, present);
     const weights = attentionWeights(query, source, { causal: this.causal, ...(seen && { mask: seen }) });
     const kept = key && this.dropout > 0 ? dropout(key, weights, this.dropout) : weights;
-    const together = reshape(permute(matmul(kept, value) as Tensor, [0, 2, 1, 3]), [...x.shape.slice(0, 2), features]);
-    return (this.output as Linear).forward(together as Tensor);
+    const together = reshape(permute(matmul(kept, value), [0, 2, 1, 3]), [...x.shape.slice(0, 2), features]);
+    return (this.output as Linear).forward(together);
   }
 }
 
@@ -183,9 +183,9 @@ function requireBatch(x: Tensor, memory: Tensor, present: Tensor | undefined): v
 /** A mask for all heads that is both masks; where the first is added to scores, the second turns into such a one. */
 function joined(mask: Tensor | undefined, present: Tensor | undefined): Tensor | undefined {
   if (!present) return mask;
-  const columns = reshape(present, [present.shape[0]!, 1, 1, present.shape[1]!]) as Tensor;
+  const columns = reshape(present, [present.shape[0]!, 1, 1, present.shape[1]!]);
   if (!mask) return columns;
-  return (mask.dtype === "bool" ? logicalAnd(mask, columns) : where(columns, mask, FORBIDDEN)) as Tensor;
+  return mask.dtype === "bool" ? logicalAnd(mask, columns) : where(columns, mask, FORBIDDEN);
 }
 
 export interface SinusoidalOptions {
@@ -231,6 +231,6 @@ export class SinusoidalPositions {
       });
     }
     const positions = sinusoidalEncoding(length, features, { base: this.base, dtype: x.dtype as FloatType });
-    return add(x as Tensor, positions) as Tensor<S>;
+    return add(x, positions) as Tensor<S>;
   }
 }

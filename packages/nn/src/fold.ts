@@ -38,6 +38,6 @@ function fold(done: Linear, { weight, bias }: Affine, at: number): Linear {
       hint: "give layers in the order in which they are called",
     });
   }
-  const moved = done.bias ? linear(done.bias as Tensor, weight as Tensor, bias) : bias;
+  const moved = done.bias ? linear(done.bias, weight, bias) : bias;
   return Linear.of(matmul(weight, done.weight), moved as Tensor<[number]> | null);
 }

@@ -51,8 +51,8 @@ export class LoraLinear<const In extends number = number, const Out extends numb
 
   /** The weight with the adapter in it, `[out, in]`. */
   get weight(): Tensor<[Out, In]> {
-    const change = mul(matmul(this.loraUp as Tensor, this.loraDown as Tensor), this.scale);
-    return add(this.base.weight as Tensor, change) as Tensor<[Out, In]>;
+    const change = mul(matmul(this.loraUp, this.loraDown), this.scale);
+    return add(this.base.weight, change) as Tensor<[Out, In]>;
   }
 
   get bias(): Tensor<[Out]> | null {
@@ -62,8 +62,8 @@ export class LoraLinear<const In extends number = number, const Out extends numb
   forward<N extends number>(x: Tensor<[N, In]>): Tensor<[N, Out]>;
   forward<S extends Shape>(x: Tensor<S> & FeatureCheck<S, In>): Tensor<WithLast<S, Out>>;
   forward(x: Tensor): Tensor {
-    const change = linear(linear(x, this.loraDown as Tensor) as Tensor, this.loraUp as Tensor) as Tensor;
-    return add((this.base as Linear).forward(x), mul(change, this.scale)) as Tensor;
+    const change = linear(linear(x, this.loraDown), this.loraUp);
+    return add((this.base as Linear).forward(x), mul(change, this.scale));
   }
 }
 

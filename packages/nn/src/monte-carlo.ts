@@ -41,7 +41,7 @@ export function monteCarlo(model: Module, x: Tensor, options: MonteCarloOptions)
     throw new ShapeError("monteCarlo", "the input is a scalar", { received: x.shape, hint: "give examples along the first axis" });
   }
   const evaluated = mapLayers(model, (layer) => (layer instanceof BatchNorm ? withoutContext(layer) : layer));
-  const copies = reshape(broadcastTo(x, [count, ...x.shape]), [count * examples, ...rest]) as Tensor;
+  const copies = reshape(broadcastTo(x, [count, ...x.shape]), [count * examples, ...rest]);
   const [output] = advance(evaluated, copies, { key });
   if (output.shape[0] !== count * examples) {
     throw new ShapeError("monteCarlo", `the output is [${output.shape.join(", ")}] for ${count} times ${examples} examples`, {
@@ -50,8 +50,8 @@ export function monteCarlo(model: Module, x: Tensor, options: MonteCarloOptions)
       hint: "give a model that keeps the examples along the first axis",
     });
   }
-  const samples = reshape(output, [count, examples, ...output.shape.slice(1)]) as Tensor;
-  return { mean: mean(samples, { axis: 0 }) as Tensor, variance: variance(samples, { axis: 0 }) as Tensor, samples };
+  const samples = reshape(output, [count, examples, ...output.shape.slice(1)]);
+  return { mean: mean(samples, { axis: 0 }), variance: variance(samples, { axis: 0 }), samples };
 }
 
 /** The same layer, which evaluates whatever it is told. */

@@ -18,7 +18,7 @@ export function dropout<S extends Shape>(key: Key, x: Tensor<S>, rate: number): 
   }
   if (rate === 0) return x;
   const kept = rate === 1 ? full(x.shape, false) : bernoulli(key, 1 - rate, x.shape);
-  return where(kept, mul(x as Tensor, rate === 1 ? 0 : 1 / (1 - rate)), 0) as Tensor<S>;
+  return where(kept, mul(x, rate === 1 ? 0 : 1 / (1 - rate)), 0) as Tensor<S>;
 }
 
 /** `dropout` as a layer: `forward(x, { key })` drops, `forward(x)` does nothing. */
@@ -50,7 +50,7 @@ function requireDeviation(op: string, std: number): void {
  */
 export function gaussianNoise<S extends Shape>(key: Key, x: Tensor<S>, std: number): Tensor<S> {
   requireDeviation("gaussianNoise", std);
-  return (std === 0 ? x : add(x as Tensor, normal(key, x.shape, { std, dtype: x.dtype as FloatType }))) as Tensor<S>;
+  return (std === 0 ? x : add(x, normal(key, x.shape, { std, dtype: x.dtype as FloatType }))) as Tensor<S>;
 }
 
 /** `gaussianNoise` as a layer: `forward(x, { key })` adds noise, `forward(x)` does nothing. `std` is 0.1 by default. */

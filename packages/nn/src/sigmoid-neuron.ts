@@ -36,7 +36,7 @@ export class SigmoidNeuron {
 
   /** `[.., inputs]` to `[..]`, numbers in (0, 1). */
   forward(x: Tensor): Tensor {
-    return logistic(add(matmul(x, this.weight), this.bias) as Tensor, { slope: this.slope });
+    return logistic(add(matmul(x, this.weight), this.bias), { slope: this.slope });
   }
 }
 

@@ -88,9 +88,9 @@ export const gradientNorms = (gradient: unknown): Readonly<Record<string, Tensor
 /** `√Σ x²` of numbers divided by the largest: squares of gradients that vanish are 0 in float32 from 10⁻²³ down. */
 function lengthOf(x: Tensor): Tensor {
   if (x.size === 0) return zeros([], { dtype: x.dtype });
-  const largest = max(abs(x)) as Tensor;
-  const scale = where(equal(largest, 0), 1, largest) as Tensor;
-  return mul(scale, sqrt(sum(square(div(x, scale) as Tensor)) as Tensor)) as Tensor;
+  const largest = max(abs(x));
+  const scale = where(equal(largest, 0), 1, largest);
+  return mul(scale, sqrt(sum(square(div(x, scale)))));
 }
 
 /** One call of one layer, in numbers. */
@@ -167,17 +167,17 @@ export async function layerStatistics(
 async function valuesOf(scalars: readonly Tensor[]): Promise<number[]> {
   if (scalars.length === 0) return [];
   const dtype: DType = scalars.some((scalar) => scalar.dtype === "float64") ? "float64" : "float32";
-  return Array.from(await stack(scalars.map((scalar) => cast(scalar, dtype) as Tensor)).data());
+  return Array.from(await stack(scalars.map((scalar) => cast(scalar, dtype))).data());
 }
 
 /** Mean, variance and number of dead units, as scalars. */
 function momentsOf(output: Tensor): [mean: Tensor, variance: Tensor, dead: Tensor] {
   const isFloat = output.dtype === "float32" || output.dtype === "float64";
   const x: Tensor = isFloat ? output : cast(output, "float32");
-  const average = mean(x) as Tensor;
+  const average = mean(x);
   const examples = x.shape[0] ?? 1;
-  const isDead = all(equal(reshape(x, [examples, x.size / Math.max(examples, 1)]), 0) as Tensor, { axis: 0 }) as Tensor;
-  return [average, mean(square(sub(x, average) as Tensor)) as Tensor, sum(cast(isDead, "float32")) as Tensor];
+  const isDead = all(equal(reshape(x, [examples, x.size / Math.max(examples, 1)]), 0), { axis: 0 });
+  return [average, mean(square(sub(x, average))), sum(cast(isDead, "float32"))];
 }
 
 const shown = (value: number | null): string => (value === null ? "" : value === 0 ? "0" : value.toExponential(2));
