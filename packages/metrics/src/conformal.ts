@@ -4,8 +4,8 @@
  * host. Intervals for real values are in `intervals.ts`.
  */
 import {
-  type Key, type Tensor, ValueError, add, argsort, cast, clamp, cumsum, expandDims, greater, lessEqual, logicalAnd, mean, mul,
-  split, sub, sum, takeAlongAxis, tensor, uniform, where,
+  type Key, type Tensor, ValueError, add, argsort, cast, clamp, cumsum, equal, expandDims, greater, lessEqual, logicalAnd,
+  mean, minimum, mul, split, sub, sum, takeAlongAxis, tensor, uniform, where,
 } from "@dormouse/tensor";
 import { labelMask } from "./labels.ts";
 import { type Values, numbersOf } from "./values.ts";
@@ -202,7 +202,9 @@ function calibration(
 function rankedScores(p: Tensor, penalty: number, freeRanks: number): Tensor {
   const order = argsort(p, { axis: 1, descending: true });
   const rank = argsort(order, { axis: 1 });
-  const total = takeAlongAxis(cumsum(takeAlongAxis(p, order, { axis: 1 }), { axis: 1 }), rank, { axis: 1 });
+  const sums = takeAlongAxis(cumsum(takeAlongAxis(p, order, { axis: 1 }), { axis: 1 }), rank, { axis: 1 });
+  // All labels together have 1: rounding must not set one example's 1 above another's.
+  const total = where(equal(rank, p.shape[1]! - 1), 1, minimum(sums, 1));
   if (penalty === 0) return total;
   const excess = clamp(sub(add(rank, 1), freeRanks), { min: 0 });
   return add(total, mul(cast(excess, p.dtype), penalty));

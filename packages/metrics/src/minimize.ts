@@ -6,6 +6,18 @@
 /** A value, and its gradient written into the second argument. */
 export type Objective = (x: Float64Array, gradient: Float64Array) => number;
 
+/** Options of `minimize`. */
+export interface MinimizeOptions {
+  /** Greatest entry of the gradient to stop at. Default 1e-10. */
+  readonly tolerance?: number;
+  /** Default 5000. */
+  readonly steps?: number;
+  /** How many steps are remembered. Default 20. */
+  readonly memory?: number;
+  /** Multiplies by a symmetric, positive guess at the inverse of the second derivatives. Default: by 1. */
+  readonly precondition?: (gradient: Float64Array) => Float64Array;
+}
+
 /** Where a search ended. */
 export interface Minimum {
   readonly x: Float64Array;
@@ -26,16 +38,14 @@ const along = (x: Float64Array, step: number, direction: Float64Array): Float64A
 export function minimize(
   objective: Objective,
   start: Float64Array,
-  { tolerance = 1e-10, steps = 20_000, memory = 20 }: {
-    readonly tolerance?: number; readonly steps?: number; readonly memory?: number;
-  } = {},
+  { tolerance = 1e-10, steps = 5000, memory = 20, precondition = (gradient) => gradient }: MinimizeOptions = {},
 ): Minimum {
   let x: Float64Array = start.slice();
   let gradient: Float64Array = new Float64Array(x.length);
   let value = objective(x, gradient);
-  const pairs: { s: Float64Array; y: Float64Array; rho: number }[] = [];
+  const pairs: Pair[] = [];
   for (let step = 0; step < steps && largest(gradient) > tolerance; step++) {
-    const direction = descentOf(gradient, pairs);
+    const direction = descentOf(gradient, pairs, precondition);
     // Twice what is left to gain, as far as the last steps tell.
     const gain = -dot(gradient, direction) / (1 + Math.abs(value));
     if (gain <= 1e-20) return { x, value, converged: true };
@@ -51,8 +61,18 @@ export function minimize(
   return { x, value, converged: largest(gradient) <= tolerance };
 }
 
-/** −H·gradient with H built from the last steps: the two-loop recursion. */
-function descentOf(gradient: Float64Array, pairs: readonly { s: Float64Array; y: Float64Array; rho: number }[]): Float64Array {
+interface Pair {
+  readonly s: Float64Array;
+  readonly y: Float64Array;
+  readonly rho: number;
+}
+
+/** −H·gradient with H built from the last steps on top of the preconditioner: the two-loop recursion. */
+function descentOf(
+  gradient: Float64Array,
+  pairs: readonly Pair[],
+  precondition: (gradient: Float64Array) => Float64Array,
+): Float64Array {
   let direction: Float64Array = gradient.map((value) => -value);
   const shares = pairs.map(() => 0);
   for (let i = pairs.length - 1; i >= 0; i--) {
@@ -60,8 +80,9 @@ function descentOf(gradient: Float64Array, pairs: readonly { s: Float64Array; y:
     shares[i] = rho * dot(s, direction);
     direction = along(direction, -shares[i]!, y);
   }
+  direction = precondition(direction);
   const last = pairs.at(-1);
-  const scale = last ? 1 / (last.rho * dot(last.y, last.y)) : 1 / Math.max(1, largest(gradient));
+  const scale = last ? 1 / (last.rho * dot(last.y, precondition(last.y))) : 1 / Math.max(1, largest(direction));
   direction = direction.map((value) => value * scale);
   pairs.forEach(({ s, y, rho }, i) => {
     direction = along(direction, shares[i]! - rho * dot(y, direction), s);
@@ -95,4 +116,32 @@ function search(
     length = high === Infinity ? 2 * low : (low + high) / 2;
   }
   return null;
+}
+
+/**
+ * Solves with a symmetric positive definite matrix [n, n], row-major: its Cholesky factor is computed once, the function
+ * takes right-hand sides. Pivots of less than 1e-12 of the greatest diagonal entry are raised to it.
+ */
+export function solver(matrix: Float64Array, n: number): (b: ArrayLike<number>) => Float64Array {
+  const lower = matrix.slice();
+  const least = 1e-12 * Array.from({ length: n }, (_, i) => matrix[i * n + i]!).reduce((a, b) => Math.max(a, b), 0);
+  for (let j = 0; j < n; j++) {
+    for (let i = j; i < n; i++) {
+      let value = lower[i * n + j]!;
+      for (let k = 0; k < j; k++) value -= lower[i * n + k]! * lower[j * n + k]!;
+      lower[i * n + j] = i === j ? Math.sqrt(Math.max(value, least)) : value / lower[j * n + j]!;
+    }
+  }
+  return (b) => {
+    const x = Float64Array.from(b);
+    for (let i = 0; i < n; i++) {
+      for (let k = 0; k < i; k++) x[i]! -= lower[i * n + k]! * x[k]!;
+      x[i]! /= lower[i * n + i]!;
+    }
+    for (let i = n - 1; i >= 0; i--) {
+      for (let k = i + 1; k < n; k++) x[i]! -= lower[k * n + i]! * x[k]!;
+      x[i]! /= lower[i * n + i]!;
+    }
+    return x;
+  };
 }

@@ -3,7 +3,7 @@
  * its data once and works on the host in float64; the fitted map takes tensors to tensors, lazily, on any device.
  */
 import { type Tensor, ValueError, add, matmul, mul, tensor, transpose } from "@dormouse/tensor";
-import { minimize } from "./minimize.ts";
+import { minimize, solver } from "./minimize.ts";
 import { type Values, probabilitiesOf } from "./values.ts";
 
 /** Logits scaled and shifted class by class. */
@@ -109,8 +109,14 @@ export async function matrixScaling(
       for (let j = 0; j < classes; j++) gradient[k * classes + j]! += errors[k]! * own[j]!;
       gradient[size + k]! += errors[k]!;
     }
-  }, start, pull);
-  const [weight, bias] = [x.slice(0, size), x.slice(size)];
+  }, start, pull, classes <= mostPreconditioned ? rowSolver(data, pull) : undefined);
+  // A vector added to all rows, and a number to all offsets, change no probability: they go back to where they started.
+  const drift = new Float64Array(classes + 1);
+  const columnOf = (i: number): number => (i < size ? i % classes : classes);
+  x.forEach((value, i) => (drift[columnOf(i)]! += (value - start[i]!) / classes));
+  const isFree = ridge === 0 && offDiagonal === 0;
+  const settled = x.map((value, i) => (i >= size || isFree ? value - drift[columnOf(i)]! : value));
+  const [weight, bias] = [settled.slice(0, size), settled.slice(size)];
   return {
     weight,
     bias,
@@ -120,6 +126,9 @@ export async function matrixScaling(
     },
   };
 }
+
+/** Beyond, the matrices of `rowSolver` cost more than the steps they save. */
+const mostPreconditioned = 32;
 
 interface Examples {
   readonly data: Float64Array;
@@ -148,6 +157,7 @@ function fitOf(
   collect: (gradient: Float64Array, errors: Float64Array, own: Float64Array) => void,
   start: Float64Array,
   pull?: Float64Array,
+  precondition?: (gradient: Float64Array) => Float64Array,
 ): Float64Array {
   const scores = new Float64Array(classes);
   // The total surprise at all labels. While one of them does not have the greatest score it is at least ln 2.
@@ -177,11 +187,48 @@ function fitOf(
       gradient[i]! += 2 * factor * gap;
     });
     return loss;
-  }, start);
+  }, start, precondition && { precondition });
   // Where all have it and nothing pulls back, doubling all numbers would be better still.
   const isEndless = surprise < Math.LN2 && !pull?.some((factor) => factor > 0);
   if (converged && !isEndless) return x;
   throw new ValueError(op, "no finite map fits best: it could be as sure as one likes of every label", {
     hint: "fit on held-out examples, among them some that are predicted wrongly, or give matrixScaling a ridge",
   });
+}
+
+/**
+ * Divides the gradient of a row of the matrix, and of its offset, by their second derivatives where the search starts:
+ * the moments of logits and 1, weighted by p (1 − p), and what the penalties add. Logits of a network depend on each
+ * other so much that without this the fit of 10 classes took 1632 steps instead of 65.
+ */
+function rowSolver({ data, rows, classes }: Examples, pull: Float64Array): (gradient: Float64Array) => Float64Array {
+  const n = classes + 1;
+  const size = classes * classes;
+  const moments = Array.from({ length: classes }, () => new Float64Array(n * n));
+  const x = new Float64Array(n).fill(1);
+  for (let row = 0; row < rows; row++) {
+    x.set(data.subarray(row * classes, (row + 1) * classes));
+    const greatest = x.subarray(0, classes).reduce((a, b) => Math.max(a, b), -Infinity);
+    const shares = x.subarray(0, classes).map((score) => Math.exp(score - greatest));
+    const total = shares.reduce((a, b) => a + b, 0);
+    moments.forEach((own, k) => {
+      const p = shares[k]! / total;
+      // Examples the network is sure of may be those it learns from: none counts for nothing.
+      const weight = Math.max(p * (1 - p), 1e-3) / rows;
+      for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) own[i * n + j]! += weight * x[i]! * x[j]!;
+    });
+  }
+  const solvers = moments.map((own, k) => {
+    for (let i = 0; i < n; i++) own[i * n + i]! += 2 * pull[i < classes ? k * classes + i : size + k]!;
+    return solver(own, n);
+  });
+  return (gradient) => {
+    const result = new Float64Array(gradient.length);
+    solvers.forEach((solve, k) => {
+      const step = solve([...gradient.subarray(k * classes, (k + 1) * classes), gradient[size + k]!]);
+      result.set(step.subarray(0, classes), k * classes);
+      result[size + k] = step[classes]!;
+    });
+    return result;
+  };
 }

@@ -7,7 +7,7 @@ import {
   type BinaryMap, betaCalibration, histogramBinning, isotonicRegression, logLoss, matrixScaling, oneVsRest, plattScaling, temperatureScaling,
   vectorScaling,
 } from "../src/index.ts";
-import { minimize } from "../src/minimize.ts";
+import { minimize, solver } from "../src/minimize.ts";
 import { double, expectClose, int } from "./expect.ts";
 
 beforeAll(async () => {
@@ -136,6 +136,13 @@ describe("one against the rest", () => {
 });
 
 describe("the minimizer", () => {
+  it("solves with a matrix, also one that is not quite definite", () => {
+    const solve = solver(Float64Array.of(4, 0, 2, 3), 2);
+    expectClose(solve([10, 11]), [1, 3], { rtol: 1e-14, atol: 0 });
+    const flat = solver(Float64Array.of(1, 0, 1, 1), 2)([1, 1]);
+    expect(flat.every(Number.isFinite)).toBe(true);
+  });
+
   it("finds the least value of a badly scaled bowl, and says where there is none", () => {
     const scales = [1, 1e2, 1e4, 1e-2];
     const bowl = minimize((x, gradient) => scales.reduce((total, scale, i) => {
