@@ -147,7 +147,17 @@ function tiled(kernel: ContractKernel, layout: Layout, sizes: Sizes): GeneratedK
       "workgroupBarrier();",
     ]),
     "}",
-    ...rows.flatMap((i) => columns.map((j) => `put(batch, m_start + ${placeM(i)}, n_start + ${placeN(j)}, sum_${i}_${j});`)),
+    // A loop, so that what is done with a product is compiled once and not for every result of the block.
+    `var sums = array<${type}, ${blockM * blockN}>(${rows.flatMap((i) => columns.map((j) => `sum_${i}_${j}`)).join(", ")});`,
+    `for (var r = 0u; r < ${blockM * blockN}u; r++) {`,
+    ...indented([
+      `let i = r / ${blockN}u;`,
+      `let j = r % ${blockN}u;`,
+      isTransposed
+        ? `put(batch, m_start + ${x} + ${SIDE}u * i, n_start + ${y} * ${blockN}u + j, sums[r]);`
+        : `put(batch, m_start + ${y} * ${blockM}u + i, n_start + ${x} + ${SIDE}u * j, sums[r]);`,
+    ]),
+    "}",
   ];
   return { dispatches: [shader.finish(sizes.batch * tilesM * tilesN, body)], clears: [], scratchBytes: 0 };
 }
