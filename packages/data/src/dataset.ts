@@ -129,7 +129,8 @@ export class Dataset<B extends object = Batch> implements Source<B> {
     return gatherRows(this.#require(name), this.rows);
   }
 
-  batch(positions: ArrayLike<number>, epoch = 0): B {
+  /** The examples at `positions` (default: all of them) as one batch. */
+  batch(positions: ArrayLike<number> = rangeOf(this.length), epoch = 0): B {
     const context = { epoch, rows: Uint32Array.from(positions, (position) => this.rows[position]!) };
     const tensors = Object.entries(this.fields).map(([name, all]) => {
       const field = gatherRows(all, context.rows);

@@ -70,8 +70,8 @@ describe("nearestNeighbors", () => {
     expect([wide.indices[0], wide.distances[0]]).toEqual([0, 1]);
   });
   test("errors", async () => {
-    await expect(nearestNeighbors([[1, 2]], [[1]])).rejects.toThrow(/queries have 2 numbers and items 1; use embeddings/);
-    await expect(nearestNeighbors([[1]], [[1]], { k: 2 })).rejects.toThrow(/2 neighbors of 1 items; use a k of at most 1/);
+    await expect(nearestNeighbors([[1, 2]], [[1]])).rejects.toThrow(/queries have 2 numbers and items 1; use/);
+    await expect(nearestNeighbors([[1]], [[1]], { k: 2 })).rejects.toThrow(/2 neighbors of 1 items; use a k of/);
     await expect(nearestNeighbors([[1]], [[1]], { k: 0 })).rejects.toThrow(/k 0 is not a whole number from 1/);
     await expect(nearestNeighbors([[NaN]], [[1]])).rejects.toThrow(/NaN in field query at row 0/);
     await expect(nearestNeighbors({ data: [], shape: [0, 2] }, [[1, 2]])).rejects.toThrow(/query has no rows/);
@@ -145,7 +145,8 @@ describe("kMeans", () => {
   test("k-means++ starts where points are: the far cloud gets a center in each of 20 seeds", async () => {
     const points = [...normal(1, 99, 2).map(([x, y]) => [x!, y!]), [1000, 1000]];
     for (let seed = 0; seed < 20; seed++) {
-      expect((await kMeans(points, { clusters: 2, seed, iterations: 1 })).labels.filter((label, i, all) => label === all[99]).length).toBe(1);
+      const { labels } = await kMeans(points, { clusters: 2, seed, iterations: 1 });
+      expect(labels.filter((label) => label === labels[99]).length).toBe(1);
     }
   });
   test("errors", async () => {

@@ -115,7 +115,8 @@ describe("6.2 bootstrap", () => {
 describe("6.list datasets and epochs", () => {
   test("6.list indexable sources: the order of an epoch is a function of (seed, epoch), and any batch of it can be drawn", () => {
     const batches = loader(dataset({ x: range(50) }), { batch: 8, shuffle: 11 });
-    const order = (epoch: number, start = 0): number[][] => [...batches.epoch(epoch, start)].map(({ x }) => valuesOf(x));
+    const order = (epoch: number, start = 0): number[][] =>
+      [...batches.epoch(epoch, start)].map(({ x }) => valuesOf(x));
     expect(order(0)).not.toEqual(order(1));
     expect(order(1, 3)).toEqual(order(1).slice(3));
     expect(sorted(order(5).flat())).toEqual(range(50));
@@ -166,7 +167,8 @@ describe("6.list splits and samples", () => {
     expect(Math.max(...times(byTime.train))).toBeLessThan(Math.min(...times(byTime.test)));
   });
   test("6.list k-fold: every row in exactly one test part; stratified; by group", () => {
-    for (const options of [{ folds: 5 }, { folds: 3, stratify: labels }, { folds: 4, groups: range(90).map((i) => i % 8) }]) {
+    const groups = range(90).map((i) => i % 8);
+    for (const options of [{ folds: 5 }, { folds: 3, stratify: labels }, { folds: 4, groups }]) {
       const folds = kFold(90, { ...options, seed: 2 });
       expect(sorted(folds.flatMap(({ test: rows }) => [...rows]))).toEqual(range(90));
       for (const { train, test: rows } of folds) expect(sorted([...train, ...rows])).toEqual(range(90));

@@ -24,7 +24,8 @@ describe("arrays of files", () => {
   const x = { data: Float32Array.of(1, 2, 3, 4), shape: [2, 2] };
   const y = { data: BigInt64Array.of(7n, -1n), shape: [2] };
   test("npz and safetensors as they were read", async () => {
-    for (const arrays of [await readNpz(await writeNpz({ x, y })), readSafetensors(writeSafetensors({ x, y })).tensors]) {
+    const { tensors } = readSafetensors(writeSafetensors({ x, y }));
+    for (const arrays of [await readNpz(await writeNpz({ x, y })), tensors]) {
       const batch = dataset(arrays).batch([1, 0]);
       expect(valuesOf(batch["x"]!)).toEqual([3, 4, 1, 2]);
       expect([batch["y"]!.dtype, valuesOf(batch["y"]!)]).toEqual(["int32", [-1, 7]]);
@@ -123,7 +124,8 @@ describe("images", () => {
     expect(image).toEqual({ data: Uint8Array.of(1, 2, 3, 10, 20, 30), shape: [2, 1, 3] });
   });
   test("a folder of images: one folder for each class, decoded when drawn", async () => {
-    const paint = (shade: number, size: number) => writePng({ data: new Uint8Array(size * size).fill(shade), shape: [size, size, 1] });
+    const paint = (shade: number, size: number) =>
+      writePng({ data: new Uint8Array(size * size).fill(shade), shape: [size, size, 1] });
     for (const [path, shade, size] of [["owl/b.png", 20, 3], ["owl/a.PNG", 10, 4], ["cat/deep/c.png", 30, 5]] as const) {
       mkdirSync(join(folder, "pets", path, ".."), { recursive: true });
       writeFileSync(join(folder, "pets", path), await paint(shade, size));
@@ -173,6 +175,6 @@ describe("examples", () => {
   });
   test("a failing example says which it is", async () => {
     const source = examples(3, (position) => (position === 1 ? Promise.reject(new Error("torn")) : { x: position }));
-    await expect(source.batch(Uint32Array.of(0, 1), 4)).rejects.toThrow(/examples: example 1 of epoch 4 failed \(torn\)/);
+    await expect(source.batch(Uint32Array.of(0, 1), 4)).rejects.toThrow(/example 1 of epoch 4 failed \(torn\)/);
   });
 });

@@ -73,7 +73,8 @@ describe("masks", () => {
   });
   test("a mask depends on seed, epoch and row, not on the batch", () => {
     const of = (rows: number[], epoch: number, seed: number): string[] => {
-      const mask = valuesOf(maskRandom(x.batch(rows).x, { rate: 0.5, seed }, { epoch, rows: Uint32Array.from(rows) }).mask);
+      const context = { epoch, rows: Uint32Array.from(rows) };
+      const mask = valuesOf(maskRandom(x.batch(rows).x, { rate: 0.5, seed }, context).mask);
       return rows.map((_, i) => mask.slice(20 * i, 20 * i + 20).join(""));
     };
     expect(of([4, 2, 5], 1, 0)[1]).toBe(of([2], 1, 0)[0]);
@@ -161,7 +162,10 @@ describe("mixup and cutmix", () => {
     const [height, width] = [6, 7];
     const size = 2 * height * width;
     const images = dataset({
-      x: { data: Float32Array.from({ length: 8 * size }, (_, i) => Math.floor(i / size)), shape: [8, 2, height, width] },
+      x: {
+        data: Float32Array.from({ length: 8 * size }, (_, i) => Math.floor(i / size)),
+        shape: [8, 2, height, width],
+      },
       y: Int32Array.from({ length: 8 }, (_, i) => i),
     });
     const { x, y } = cutmix(images.batch(range(8)), { classes: 8, seed: 5 });
@@ -193,7 +197,7 @@ describe("mixup and cutmix", () => {
   });
   test("errors", () => {
     const batch = points.batch([0, 1]);
-    expect(() => mixup(batch)).toThrow(/mixup: labels are int32 of shape \[2\]; for class numbers \[n\] give \{ classes \}/);
+    expect(() => mixup(batch)).toThrow(/labels are int32 of shape \[2\]; for class numbers \[n\] give \{ classes \}/);
     expect(() => mixup(batch, { classes: 3, alpha: 0 })).toThrow(/alpha 0; use a number above 0/);
     expect(() => mixup({ ...batch, x: cast(batch.x, "int32") }, { classes: 3 })).toThrow(/int32 values cannot be mixed/);
     expect(() => cutmix(batch, { classes: 3 })).toThrow(/cutmix: the shape \[2, 2\] is none of images/);

@@ -83,7 +83,7 @@ describe("inWorkers", () => {
     const calls = [slow(10_000), slow(1)];
     await slow.close();
     for (const result of await Promise.allSettled([...calls, slow(1)])) {
-      expect(String((result as PromiseRejectedResult).reason)).toMatch(/the workers of slow were closed; make new ones/);
+      expect(String((result as PromiseRejectedResult).reason)).toMatch(/workers of slow were closed; make new ones/);
     }
   });
   test("in a page a module worker is started; without workers the error says so", async () => {

@@ -26,7 +26,8 @@ interface JpegDecoder {
 
 /**
  * Reads an image file: PNG everywhere, other formats where the browser decodes them, and JPEG in Node, Deno and Bun
- * with the package `jpeg-js` installed.
+ * with the package `jpeg-js` installed. Decoders of JPEG differ: `jpeg-js` does not smooth colors between blocks, as
+ * browsers do, so that a pixel at the edge of a strong color can be far from theirs.
  *
  * @example
  * const file = await writePng({ data: Uint8Array.of(255, 0, 0, 0, 0, 255), shape: [1, 2, 3] });
