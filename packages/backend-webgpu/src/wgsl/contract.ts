@@ -16,8 +16,8 @@ import { type GeneratedKernel, type Layout, LANES, Shader, indented, typeOf, unr
 const SIDE = 16;
 /** Steps of the sum that are staged together. */
 const DEPTH = 16;
-/** Fewer results than this with sums at least this long are rows. */
-const ROWS = { results: 4096, length: 256 } as const;
+/** Fewer tiles than this leave a GPU idle, and so do a few more where each result is this many times as long a sum. */
+const FEW = { tiles: 4, sum: 16 } as const;
 /** Tiles that keep a GPU busy; blocks shrink to reach it. */
 const ENOUGH_TILES = 64;
 
@@ -26,7 +26,8 @@ export function generateContract(kernel: ContractKernel, layout: Layout): Genera
   const [batch, m, n, k] = [kernel.batch, kernel.m, kernel.n, kernel.k].map(sizeOf) as [number, number, number, number];
   const results = batch * m * n;
   if (results === 0) return { dispatches: [], clears: [], scratchBytes: 0 };
-  const fewResults = results <= ROWS.results && k >= ROWS.length;
+  const tiles = batch * Math.ceil(m / SIDE) * Math.ceil(n / SIDE);
+  const fewResults = k >= LANES && (tiles < FEW.tiles || k >= FEW.sum * results);
   const isWord = kernel.dtype !== "bool" && kernel.dtype !== "uint8";
   if (!isWord || Math.min(m, n, k) <= 1 || fewResults) return generateLoop(asRows(kernel), layout);
   return tiled(kernel, layout, { batch, m, n, k });

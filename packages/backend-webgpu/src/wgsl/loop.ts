@@ -47,6 +47,8 @@ function place({ lanes, rows, innerFirst }: RowPlan): string[] {
 
 /** Rows below this many elements go to one invocation each. */
 const SHORT_ROW = 16;
+/** Elements of a lane that pay for bringing the lanes of a row together. */
+const LANE_WORK = 8;
 /** From this many rows on, one invocation each keeps a GPU busy. */
 const MANY_ROWS = 16384;
 
@@ -58,7 +60,7 @@ export function planRows(kernel: LoopKernel, rows: number, length: number): RowP
   const innerFirst = movesFastestInside(kernel);
   if (!innerFirst && rows >= MANY_ROWS) return oneEach;
   let lanes = 1;
-  while (lanes < LANES && lanes * (reduces ? 4 : 1) < length) lanes *= 2;
+  while (lanes < LANES && lanes * (reduces ? LANE_WORK : 1) < length) lanes *= 2;
   // Neighboring rows are read together only if a workgroup has several.
   if (!innerFirst) while (lanes > 1 && LANES / lanes < Math.min(rows, 32)) lanes /= 2;
   return { lanes, rows: LANES / lanes, innerFirst };
