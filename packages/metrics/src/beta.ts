@@ -53,17 +53,19 @@ export async function betaCalibration(probabilities: Values, targets: Values): P
       hint: "use more examples, among them some that are predicted wrongly",
     });
   }
-  const [a, b, c] = [best.x[0]!, best.x[1]!, best.x[2]!];
-  return {
-    a,
-    b,
-    c,
-    transform(x) {
-      const inside = clamp(x, { min: edge, max: 1 - edge });
-      return sigmoid(add(sub(mul(log(inside), a), mul(log(sub(1, inside)), b)), c));
-    },
-  };
+  return betaCalibrationOf({ a: best.x[0]!, b: best.x[1]!, c: best.x[2]! });
 }
+
+/** The curve with parameters that were fitted before. */
+export const betaCalibrationOf = ({ a, b, c }: Pick<BetaCalibration, "a" | "b" | "c">): BetaCalibration => ({
+  a,
+  b,
+  c,
+  transform(x) {
+    const inside = clamp(x, { min: edge, max: 1 - edge });
+    return sigmoid(add(sub(mul(log(inside), a), mul(log(sub(1, inside)), b)), c));
+  },
+});
 
 type Fit = ReturnType<typeof minimize>;
 

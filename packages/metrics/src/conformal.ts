@@ -106,9 +106,29 @@ export async function splitConformal(
   const op = "splitConformal";
   const { own, scoresOf } = calibration(op, probabilities, labels, options);
   const threshold = quantileOf(op, await own.data(), alpha);
-  // As a tensor, not as a number: another threshold needs no other program.
-  return { threshold, sets: (p, random = {}) => lessEqual(scoresOf(p, random), tensor(threshold, { dtype: p.dtype })) };
+  return setsBelow(threshold, scoresOf);
 }
+
+/** Options of `splitConformalOf`: those that the threshold was calibrated with. */
+export interface SplitConformalParameters extends Omit<SplitConformalOptions, "alpha" | "draws"> {
+  readonly threshold: number;
+}
+
+/**
+ * The sets of a threshold that was calibrated before, given the score and the key it was calibrated with.
+ *
+ * ```ts
+ * splitConformalOf({ threshold: 0.7, score: "lac" }).sets(probabilities);   // p of at least 0.3
+ * ```
+ */
+export const splitConformalOf = ({ threshold, ...options }: SplitConformalParameters): SplitConformal =>
+  setsBelow(threshold, scoring("splitConformalOf", options).scoresOf);
+
+const setsBelow = (threshold: number, scoresOf: Scoring["scoresOf"]): SplitConformal => ({
+  threshold,
+  // As a tensor, not as a number: another threshold needs no other program.
+  sets: (p, random = {}) => lessEqual(scoresOf(p, random), tensor(threshold, { dtype: p.dtype })),
+});
 
 /**
  * Split conformal prediction with a threshold for each class, so that coverage holds for the examples of every class,
@@ -164,18 +184,21 @@ export const setCoverage = (sets: Tensor, labels: Tensor): Tensor =>
 /** Mean number of labels in sets [N, C]: a float32 scalar on the device. The smaller, the more sets of one coverage say. */
 export const meanSetSize = (sets: Tensor): Tensor => mean(sum(cast(sets, "float32"), { axis: 1 }));
 
-interface Calibration {
-  /** The score of the label of every calibration example. */
-  readonly own: Tensor;
+interface Scoring {
+  /** Scores of calibration examples, with the random numbers of the options. */
+  readonly calibrationScores: (p: Tensor) => Tensor;
+  /** Scores of new examples. */
   readonly scoresOf: (p: Tensor, random: RandomOptions) => Tensor;
 }
 
-function calibration(
-  op: string,
-  probabilities: Tensor,
-  labels: Tensor,
-  { score = "aps", penalty = 0.01, freeRanks = 1, key, draws }: Omit<SplitConformalOptions, "alpha">,
-): Calibration {
+/** The score of the label of every calibration example, and how new examples are scored. */
+function calibration(op: string, probabilities: Tensor, labels: Tensor, options: Omit<SplitConformalOptions, "alpha">) {
+  const { calibrationScores, scoresOf } = scoring(op, options);
+  const mask = labelMask(op, probabilities, labels);
+  return { own: sum(where(mask, calibrationScores(probabilities), 0), { axis: 1 }), scoresOf };
+}
+
+function scoring(op: string, { score = "aps", penalty = 0.01, freeRanks = 1, key, draws }: Omit<SplitConformalOptions, "alpha">): Scoring {
   const isRandom = score !== "lac" && (key !== undefined || draws !== undefined);
   const [first, second] = key ? split(key) : [];
   const scoresOf = (p: Tensor, random: RandomOptions): Tensor => {
@@ -190,10 +213,9 @@ function calibration(
     }
     return shares ? sub(ranked, mul(p, expandDims(shares, 1))) : ranked;
   };
-  const mask = labelMask(op, probabilities, labels);
   const drawn = draws ? { draws } : first ? { key: first } : {};
   return {
-    own: sum(where(mask, scoresOf(probabilities, drawn), 0), { axis: 1 }),
+    calibrationScores: (p) => scoresOf(p, drawn),
     scoresOf: (p, random) => scoresOf(p, random.key || random.draws || !second ? random : { key: second }),
   };
 }

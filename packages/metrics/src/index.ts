@@ -32,21 +32,22 @@ export {
 } from "./streaming.ts";
 export {
   type HistogramBinning, type IsotonicOptions, type IsotonicRegression, type PlattOptions, type PlattScaling,
-  type TemperatureScaling, histogramBinning, isotonicRegression, plattScaling, temperatureScaling,
+  type TemperatureScaling, histogramBinning, isotonicRegression, isotonicRegressionOf, plattScaling, plattScalingOf,
+  temperatureScaling, temperatureScalingOf,
 } from "./recalibration.ts";
 export {
   type MatrixScaling, type MatrixScalingOptions, type VectorScaling, matrixScaling, vectorScaling,
 } from "./scaling.ts";
-export { type BetaCalibration, betaCalibration } from "./beta.ts";
-export { type BinaryMap, type OneVsRest, oneVsRest } from "./one-vs-rest.ts";
+export { type BetaCalibration, betaCalibration, betaCalibrationOf } from "./beta.ts";
+export { type BinaryMap, type OneVsRest, oneVsRest, oneVsRestOf } from "./one-vs-rest.ts";
 export {
   type ClassConditionalConformal, type ConformalScore, type RandomOptions, type SplitConformal,
-  type SplitConformalOptions, classConditionalConformal, conformalQuantile, meanSetSize, setCoverage, splitConformal,
-  thresholdSets,
+  type SplitConformalOptions, type SplitConformalParameters, classConditionalConformal, conformalQuantile, meanSetSize,
+  setCoverage, splitConformal, splitConformalOf, thresholdSets,
 } from "./conformal.ts";
 export {
   type ConformalQuantiles, type ConformalRegression, type ConformalRegressionOptions, type Interval, conformalQuantiles,
-  conformalRegression,
+  conformalRegression, conformalRegressionOf,
 } from "./intervals.ts";
 export {
   type BestThreshold, type BestThresholdOptions, bestThreshold, costThreshold, decide, expectedCosts, meanCost,

@@ -44,12 +44,17 @@ export async function conformalRegression(
 ): Promise<ConformalRegression> {
   const residual = abs(sub(target, prediction));
   const threshold = quantileOf("conformalRegression", await (scale ? div(residual, scale) : residual).data(), alpha);
+  return conformalRegressionOf({ threshold, scaled: scale !== undefined });
+}
+
+/** The intervals of a threshold that was calibrated before, in units of a scale if `scaled` (default false). */
+export function conformalRegressionOf({ threshold, scaled = false }: { readonly threshold: number; readonly scaled?: boolean }): ConformalRegression {
   return {
     threshold,
     interval(x, options = {}) {
-      if ((scale === undefined) !== (options.scale === undefined)) {
-        throw new ValueError("conformalRegression", `calibrated ${scale ? "with" : "without"} a scale`, {
-          hint: scale ? "give the scale of these predictions, too" : "give a scale to conformalRegression, too",
+      if (scaled !== (options.scale !== undefined)) {
+        throw new ValueError("conformalRegression", `calibrated ${scaled ? "with" : "without"} a scale`, {
+          hint: scaled ? "give the scale of these predictions, too" : "give a scale to conformalRegression, too",
         });
       }
       // As a tensor, not as a number: another threshold needs no other program.

@@ -36,13 +36,16 @@ export async function oneVsRest<M extends BinaryMap>(
     Float64Array.from({ length: rows }, (_, row) => data[row * classes + k]!),
     targets.map((label) => (label === k ? 1 : 0)),
   )));
-  return {
-    maps,
-    transform(x) {
-      const columns = stack(maps.map((map, k) => map.transform(select(x, k, { axis: 1 }))), { axis: 1 });
-      const total = sum(columns, { axis: 1, keepDims: true });
-      const isEmpty = equal(total, 0);
-      return where(isEmpty, 1 / classes, div(columns, where(isEmpty, 1, total)));
-    },
-  };
+  return oneVsRestOf(maps);
 }
+
+/** The map of many classes from maps of each that were fitted before. */
+export const oneVsRestOf = <M extends BinaryMap>(maps: readonly M[]): OneVsRest<M> => ({
+  maps,
+  transform(x) {
+    const columns = stack(maps.map((map, k) => map.transform(select(x, k, { axis: 1 }))), { axis: 1 });
+    const total = sum(columns, { axis: 1, keepDims: true });
+    const isEmpty = equal(total, 0);
+    return where(isEmpty, 1 / maps.length, div(columns, where(isEmpty, 1, total)));
+  },
+});

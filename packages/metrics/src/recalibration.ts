@@ -58,7 +58,15 @@ export async function temperatureScaling(logits: Tensor, labels: Values): Promis
     });
   }
   const beta = rootOf(op, slopeAt);
-  return { temperature: 1 / beta, transform: (x) => mul(x, beta) };
+  return temperatureScalingOf({ temperature: 1 / beta });
+}
+
+/** The map with a temperature that was fitted before. Throws `ValueError` unless it is positive and finite. */
+export function temperatureScalingOf({ temperature }: Pick<TemperatureScaling, "temperature">): TemperatureScaling {
+  if (!(temperature > 0 && temperature < Infinity)) {
+    throw new ValueError("temperatureScalingOf", `the temperature is ${temperature}`, { received: temperature, hint: "give a positive number" });
+  }
+  return { temperature, transform: (x) => mul(x, 1 / temperature) };
 }
 
 /** Where a growing function of β crosses 0: Newton's steps, halved intervals where they leave the bracket. */
@@ -115,8 +123,15 @@ export async function plattScaling(
   const positives = labels.reduce((sum, label) => sum + label, 0);
   const [yes, no] = smoothTargets ? [(positives + 1) / (positives + 2), 1 / (labels.length - positives + 2)] : [1, 0];
   const { slope, offset } = logisticFit(op, x, labels.map((label) => (label === 1 ? yes : no)));
-  return { slope, offset, transform: (z) => sigmoid(add(mul(z, slope), offset)) };
+  return plattScalingOf({ slope, offset });
 }
+
+/** The curve with a slope and an offset that were fitted before. */
+export const plattScalingOf = ({ slope, offset }: Pick<PlattScaling, "slope" | "offset">): PlattScaling => ({
+  slope,
+  offset,
+  transform: (z) => sigmoid(add(mul(z, slope), offset)),
+});
 
 /** Newton's method with halved steps on the convex loss of a line through log-odds. */
 function logisticFit(op: string, x: Float64Array, targets: Float64Array): { slope: number; offset: number } {
@@ -198,8 +213,15 @@ export async function isotonicRegression(
   }
   const thresholds = Float64Array.from(points, (point) => point.x);
   const values = Float64Array.from(blocks.flatMap(({ value, count }) => new Array<number>(count).fill(value)));
-  return { thresholds, values, transform: (z) => interpolated(z, thresholds, values) };
+  return isotonicRegressionOf({ thresholds, values });
 }
+
+/** The curve through corners that were fitted before. */
+export const isotonicRegressionOf = ({ thresholds, values }: Pick<IsotonicRegression, "thresholds" | "values">): IsotonicRegression => ({
+  thresholds,
+  values,
+  transform: (z) => interpolated(z, thresholds, values),
+});
 
 function pool(into: { value: number; weight: number }, value: number, weight: number): void {
   const total = into.weight + weight;

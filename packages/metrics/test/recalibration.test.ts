@@ -3,8 +3,9 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { reference } from "@dormouse/backend-cpu/reference";
 import { type Tensor, key, setDevice, slice, softmax, split, tensor, uniform, zeros } from "@dormouse/tensor";
 import {
-  conformalQuantiles, conformalRegression, decide, expectedCalibrationError, histogramBinning, isotonicRegression, logLoss,
-  plattScaling, splitConformal, temperatureScaling,
+  betaCalibration, betaCalibrationOf, conformalQuantiles, conformalRegression, conformalRegressionOf, decide,
+  expectedCalibrationError, histogramBinning, isotonicRegression, isotonicRegressionOf, logLoss, oneVsRest, oneVsRestOf,
+  plattScaling, plattScalingOf, splitConformal, splitConformalOf, temperatureScaling, temperatureScalingOf,
 } from "../src/index.ts";
 import { casesOf, double, expectClose, int } from "./expect.ts";
 
@@ -141,4 +142,65 @@ it("decides by expected cost", async () => {
   expect(await decide(p(1 / 11 - 0.001), costs).array()).toEqual([0]);
   expect(await decide(p(1 / 11 + 0.001), costs).array()).toEqual([1]);
   expect(() => decide(zeros([2, 3]), costs)).toThrow("costs [2, 2] for probabilities [2, 3]");
+});
+
+describe("maps from parameters that went through JSON", () => {
+  const scores = [-2.5, -1, -0.25, 0.5, 0.75, 1.5, 3];
+  const targets = [0, 0, 1, 0, 1, 1, 1];
+  const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
+  const p = tensor(scores.map((z) => 1 / (1 + Math.exp(-z))), { dtype: "float64" });
+  const asked = tensor([0.01, 0.2, 0.5, 0.66, 0.99], { dtype: "float64" });
+  const logits = tensor([[2, 1, 0], [0, 3, 1], [1, 1, 2], [0.5, 0, 0.25]], { dtype: "float64" });
+  const labels = int([0, 1, 0, 2]);
+
+  it.each([
+    ["temperature", logits, async () => {
+      const { temperature, transform } = await temperatureScaling(logits, labels);
+      return [transform, temperatureScalingOf(copy({ temperature })).transform];
+    }],
+    ["platt", asked, async () => {
+      const { slope, offset, transform } = await plattScaling(scores, targets, { smoothTargets: true });
+      return [transform, plattScalingOf(copy({ slope, offset })).transform];
+    }],
+    ["beta", asked, async () => {
+      const { a, b, c, transform } = await betaCalibration(p, targets);
+      return [transform, betaCalibrationOf(copy({ a, b, c })).transform];
+    }],
+    ["isotonic", asked, async () => {
+      const { thresholds, values, transform } = await isotonicRegression(p, targets);
+      const kept = copy({ thresholds: [...thresholds], values: [...values] });
+      return [transform, isotonicRegressionOf({ thresholds: Float64Array.from(kept.thresholds), values: Float64Array.from(kept.values) }).transform];
+    }],
+    ["one map for each class", softmax(logits), async () => {
+      const { maps, transform } = await oneVsRest(softmax(logits), labels, (x, y) => plattScaling(x, y, { smoothTargets: true }));
+      return [transform, oneVsRestOf(maps.map(({ slope, offset }) => plattScalingOf(copy({ slope, offset })))).transform];
+    }],
+  ] as const)("%s", async (_name, x, both) => {
+    const [fitted, kept] = await both();
+    const values = await fitted!(x).data();
+    expect(await kept!(x).data()).toEqual(values);
+    expect(values.every(Number.isFinite)).toBe(true);
+  });
+
+  it("refuses a temperature that is none", () => {
+    for (const temperature of [0, -1, NaN, Infinity]) {
+      expect(() => temperatureScalingOf({ temperature })).toThrow(`the temperature is ${temperature}`);
+    }
+  });
+
+  it.each(["lac", "aps", "raps"] as const)("sets by %s", async (score) => {
+    const options = { score, alpha: 0.4, ...(score !== "lac" && { key: key(3) }) };
+    const { threshold, sets } = await splitConformal(softmax(logits), labels, options);
+    const again = splitConformalOf({ threshold, score, ...(score !== "lac" && { key: key(3) }) });
+    expect(await again.sets(softmax(logits)).array()).toEqual(await sets(softmax(logits)).array());
+  });
+
+  it("intervals", async () => {
+    const { threshold, interval } = await conformalRegression(double([1, 2, 3]), double([1.5, 2, 1]), { alpha: 0.5 });
+    const again = conformalRegressionOf({ threshold });
+    expect(await again.interval(asked).upper.data()).toEqual(await interval(asked).upper.data());
+    expect(() => again.interval(asked, { scale: asked })).toThrow("calibrated without a scale");
+    expect(await conformalRegressionOf({ threshold, scaled: true }).interval(asked, { scale: double([1, 1, 2, 1, 1]) }).lower.data())
+      .toEqual((await asked.data()).map((x, i) => x - threshold * (i === 2 ? 2 : 1)));
+  });
 });
