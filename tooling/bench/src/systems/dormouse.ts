@@ -102,7 +102,9 @@ function ofTraining<M>(
           evaluate(made);
           return made;
         });
-        for (const leaf of treeLeaves([model, state, loss])) leaf.dispose();
+        // What a step passes on as it was, as a constant rate, is in both.
+        const kept = new Set(treeLeaves(results));
+        for (const leaf of treeLeaves([model, state, loss])) if (!kept.has(leaf)) leaf.dispose();
         return results;
       }
     : compile(once, { donate: [0, 1] });
