@@ -20,4 +20,4 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(exitCodes.ok);
 });
 
-process.exitCode = await main(process.argv.slice(2), { terminal: processTerminal, signal: stop.signal });
+process.exitCode = await main(process.argv.slice(2), { terminal: processTerminal, environment: process.env, signal: stop.signal });

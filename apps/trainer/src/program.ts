@@ -8,7 +8,8 @@ import { evaluate } from "./commands/evaluate.ts";
 import { predict } from "./commands/predict.ts";
 import { train } from "./commands/train.ts";
 import { type ExitCode, asFailure, exitCodes } from "./failure.ts";
-import { type Flag, flags, fromFlags } from "./settings.ts";
+import { type Given, readLayers } from "./layers.ts";
+import { type Flag, flags } from "./settings.ts";
 
 type Texts = Readonly<Record<string, string | undefined>>;
 interface Json {
@@ -37,7 +38,7 @@ export async function main(words: readonly string[], context: Context): Promise<
     .option("--resume <run>", "go on with a run that was stopped")
     .option("--json", "print the results as one JSON object")
     .action(async (source: string | undefined, values: Texts & Json & { readonly runs: string }) => {
-      const given = fromFlags(values);
+      const given = givenBy(values, context).settings;
       code = await train({ source, given, runs: values.runs, resume: values["resume"], json: values.json === true, command }, context);
     });
 
@@ -53,7 +54,7 @@ export async function main(words: readonly string[], context: Context): Promise<
     .option("--json", "print the results as one JSON object")
     .action(async (run: string, data: string | undefined, values: Texts & Json & Gates) => {
       const { min, max, json = false } = values;
-      code = await evaluate({ run, data: data ?? values["data"], min, max, json, given: fromFlags(values) }, context);
+      code = await evaluate({ run, data: data ?? values["data"], min, max, json, given: givenBy(values, context).settings }, context);
     });
 
   const predictCommand = configure(program.command("predict"))
@@ -63,7 +64,7 @@ export async function main(words: readonly string[], context: Context): Promise<
     .option("--out <file>", "write there instead of to standard output");
   addFlags(predictCommand, deviceFlags);
   predictCommand.action(async (run: string, data: string, values: Texts) => {
-    code = await predict({ run, data, out: values["out"], given: fromFlags(values) }, context);
+    code = await predict({ run, data, out: values["out"], given: givenBy(values, context).settings }, context);
   });
 
   try {
@@ -79,8 +80,18 @@ interface Gates {
   readonly max: readonly string[];
 }
 
+/** Flags for some settings, and the other ways to give any of them. */
 function addFlags(command: Command, list: readonly Flag[]): void {
   for (const { flag, help } of list) command.option(flag, help);
+  command
+    .option("--config <file>", "settings in YAML; may be repeated, later files win", collect, [])
+    .option("--set <setting=value>", "any setting, as training.epochs=3; may be repeated, and wins over all others", collect, []);
+}
+
+/** What files, the environment, flags and `--set` say together. */
+function givenBy(values: object, { environment }: Context): Given {
+  const { config, set } = values as { readonly config: readonly string[]; readonly set: readonly string[] };
+  return readLayers({ config, environment, flags: values as Texts, set });
 }
 
 const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];

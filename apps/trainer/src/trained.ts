@@ -1,10 +1,11 @@
 /** A run that is over, read back: its settings, what its model takes and gives, and the model with its best weights. */
 import { load } from "@dormouse/train";
 import { Failure } from "./failure.ts";
+import { readSettings } from "./layers.ts";
 import { type Network, buildModel } from "./models.ts";
 import { type RunFolder, openTrainedFolder } from "./runFolder.ts";
 import { type Schema, readSchema } from "./schema.ts";
-import { type PartialSettings, type Settings, readSettings, resolveSettings } from "./settings.ts";
+import { type PartialSettings, type Settings, resolveSettings } from "./settings.ts";
 
 export interface TrainedRun {
   readonly folder: RunFolder;
@@ -15,7 +16,7 @@ export interface TrainedRun {
 /** Opens a run folder; `given` may name another device. */
 export async function openRun(path: string, given: PartialSettings): Promise<TrainedRun> {
   const folder = openTrainedFolder(path);
-  const before = await readSettings(folder.at("config.resolved.yaml"));
+  const before = readSettings(folder.at("config.resolved.yaml"));
   const settings = resolveSettings(before.data.source, before, {
     ...(given.device !== undefined && { device: given.device }),
     ...(given.threads !== undefined && { threads: given.threads }),

@@ -26,11 +26,15 @@ export class Workplace {
   }
 
   /** Runs a command; `--runs` is added to `train`. */
-  async run(words: readonly string[], signal: AbortSignal = new AbortController().signal): Promise<Outcome> {
+  async run(
+    words: readonly string[],
+    signal: AbortSignal = new AbortController().signal,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<Outcome> {
     let [out, error] = ["", ""];
     const terminal = { out: (text: string) => void (out += text), error: (text: string) => void (error += text), live: false };
     const all = words[0] === "train" && !words.includes("--resume") ? [...words, "--runs", this.at("runs")] : words;
-    const code = await main(all, { terminal, signal });
+    const code = await main(all, { terminal, environment, signal });
     return { code, out, error };
   }
 

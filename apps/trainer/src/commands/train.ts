@@ -8,12 +8,13 @@ import { onDevice } from "../device.ts";
 import { environment } from "../environment.ts";
 import { type ExitCode, Failure, exitCodes } from "../failure.ts";
 import { type Network, buildModel, forward } from "../models.ts";
+import { readSettings } from "../layers.ts";
 import { predictAll, predictionsCsv } from "../predictions.ts";
 import { writeReport } from "../report/report.ts";
 import { type RunFolder, createRunFolder, openRunFolder } from "../runFolder.ts";
 import { readSchema } from "../schema.ts";
 import { type SplitScores, scoresOf, scoreTable } from "../scores.ts";
-import { type PartialSettings, type Settings, readSettings, resolveSettings } from "../settings.ts";
+import { type PartialSettings, type Settings, changedSettings, resolveSettings } from "../settings.ts";
 import { type PartName, type Problem, partNames, readProblem, sourceOf } from "../sources/source.ts";
 import { objectiveOf } from "../tasks.ts";
 import type { Context } from "./context.ts";
@@ -64,13 +65,11 @@ const changeable = ["training.epochs", "training.patience", "device", "threads"]
 
 async function resumedSettings({ source, given }: TrainRequest, path: string): Promise<Settings> {
   if (source !== undefined) throw new Failure("usage", `--resume goes on with the data of the run; leave out ${source}`);
-  const keys = Object.entries(given).flatMap(([section, value]) =>
-    typeof value === "object" && value !== null ? Object.keys(value).map((key) => `${section}.${key}`) : [section],
-  );
-  const fixed = keys.find((key) => !changeable.includes(key));
+  const before = readSettings(openRunFolder(path).at("config.resolved.yaml"));
+  const settings = resolveSettings(before.data.source, before, given);
+  const fixed = changedSettings(before, settings).find((key) => !changeable.includes(key));
   if (fixed) throw new Failure("usage", `--resume cannot change ${fixed}; only ${changeable.join(", ")}`);
-  const before = await readSettings(openRunFolder(path).at("config.resolved.yaml"));
-  return resolveSettings(before.data.source, before, given);
+  return settings;
 }
 
 function newFolder({ runs, command }: TrainRequest, settings: Settings, { schema }: Problem, device: Device): RunFolder {

@@ -7,6 +7,7 @@ import { basename, extname } from "node:path";
 import type { Dataset } from "@dormouse/data";
 import type { Example } from "@dormouse/train";
 import { Failure } from "../failure.ts";
+import { didYouMean } from "../nearest.ts";
 import type { Schema } from "../schema.ts";
 import type { PartialSettings, Settings } from "../settings.ts";
 import { readTableParts } from "./csv.ts";
@@ -32,31 +33,44 @@ export interface Problem {
 const idxNames = ["idx", "mnist", "fashion-mnist"];
 
 /**
- * The settings that the first argument of `train` stands for: nothing or `digits`, the name of a set of IDX files
- * together with `--data`, a folder, or a CSV file.
+ * The settings of data that the first argument of a command stands for: nothing or `digits`, the name of a set of IDX
+ * files together with `--data`, a folder, or a file with a table. What settings say of the kind and the name stays.
  */
-export function sourceOf(word: string | undefined, given: PartialSettings): NonNullable<PartialSettings["data"]> {
-  const path = given.data?.path ?? null;
-  if (word === undefined && path === null) return { source: "digits", name: "digits" };
+export function sourceOf(word: string | undefined, { data: given = {} }: PartialSettings): NonNullable<PartialSettings["data"]> {
+  const found = placeOf(word, given);
+  if (given.source !== undefined && given.source !== found.source) {
+    throw new Failure("usage", `data.source ${given.source}: ${found.path ?? word ?? "no data"} is ${found.source}`);
+  }
+  return { ...found, ...(given.name !== undefined && { name: given.name }) };
+}
+
+type Place = Pick<Settings["data"], "source" | "name" | "path">;
+
+function placeOf(word: string | undefined, { path = null, source }: Partial<Settings["data"]>): Place {
+  const digits: Place = { source: "digits", name: "digits", path: null };
+  if (word === undefined && path === null) {
+    if (source !== undefined && source !== "digits") throw new Failure("usage", `data.source ${source}: where is it? --data <path>`);
+    return digits;
+  }
   if (word === "digits") {
     if (path !== null) throw new Failure("usage", "digits are drawn; they take no --data");
-    return { source: "digits", name: "digits" };
+    return digits;
   }
   if (word !== undefined && idxNames.includes(word)) {
     if (path === null) throw new Failure("usage", `${word} needs --data <folder>, where its four IDX files are`);
-    return { source: "idx", name: word };
+    return { source: "idx", name: word, path };
   }
-  if (word !== undefined && path !== null) {
-    throw new Failure("usage", `${word} and --data ${path} both name data; give one, or one of ${idxNames.join(", ")} with --data`);
-  }
+  // The file or folder of a command wins over that of a file of settings.
   const place = word ?? path!;
   if (!existsSync(place)) {
     // A single word is more likely a name than a file.
-    if (/[./\\]/.test(place)) throw new Failure("data", `${place}: there is no such file or folder`);
-    throw new Failure("usage", `${place} is neither data that is known (digits, ${idxNames.join(", ")}) nor a file or folder`);
+    if (word === undefined || /[./\\]/.test(place)) throw new Failure("data", `${place}: there is no such file or folder`);
+    const known = ["digits", ...idxNames];
+    throw new Failure("usage", `${place} is neither data that is known (${known.join(", ")}) nor a file or folder${didYouMean(place, known)}`);
   }
   if (statSync(place).isDirectory()) return { source: "idx", name: basename(place) || "idx", path: place };
-  return { source: "csv", name: basename(place.replace(/\.gz$/, ""), extname(place.replace(/\.gz$/, ""))), path: place };
+  const plain = basename(place).replace(/\.gz$/, "");
+  return { source: "table", name: basename(plain, extname(plain)), path: place };
 }
 
 /** Reads or draws the data that the settings name. */
@@ -66,7 +80,7 @@ export function readProblem(settings: Settings): Problem | Promise<Problem> {
       return digitParts(settings);
     case "idx":
       return readIdxParts(settings);
-    case "csv":
+    case "table":
       return readTableParts(settings);
   }
 }
