@@ -2,9 +2,8 @@
  * Which device computes, and why: the choice that `@dormouse/ml` makes so that a first program needs none. There is no
  * silent second best: the reason is kept beside the device, and a machine that can run nothing is an error.
  */
-import { cpu } from "@dormouse/backend-cpu";
-import { describeAdapter, webgpu } from "@dormouse/backend-webgpu";
 import { setDevice } from "@dormouse/tensor";
+import type { Device } from "@dormouse/tensor/graph";
 
 /** A device by its name, and the reason for it. */
 export interface PickedDevice {
@@ -37,15 +36,20 @@ const offersGpu = (): boolean =>
  */
 export async function pickDevice(): Promise<PickedDevice> {
   const missing = await whyNoGpu();
-  const device = missing === null ? await webgpu() : await cpu();
+  const device = missing === null ? await gpuDevice() : await processorDevice();
   setDevice(device);
   const reason = missing === null ? "the GPU computes: the host offers WebGPU" : reasonFor(device.name, missing);
   return { name: device.name, reason };
 }
 
+// A page loads the code of the backend that it uses, and not of the other one.
+const gpuDevice = async (): Promise<Device> => (await import("@dormouse/backend-webgpu")).webgpu();
+const processorDevice = async (): Promise<Device> => (await import("@dormouse/backend-cpu")).cpu();
+
 /** What speaks against the GPU, or null. */
 async function whyNoGpu(): Promise<string | null> {
   if (!offersGpu()) return "the host offers no GPU (no navigator.gpu)";
+  const { describeAdapter } = await import("@dormouse/backend-webgpu");
   const adapter = await describeAdapter();
   if (!adapter.available) return adapter.reason;
   return adapter.software ? `the only GPU is software (${adapter.name})` : null;
