@@ -13,6 +13,8 @@ import { functionsFor } from "./math.ts";
 export const MOST_GROUPS = 65535;
 /** Invocations of a workgroup; every adapter allows this many. */
 export const LANES = 256;
+/** Invocations that share a matrix: most matrices are small, and a barrier costs what its workgroup is large. */
+export const MATRIX_LANES = 64;
 
 /** Which binding each argument of a kernel has. Arguments in the same memory share one. */
 export interface Layout {
@@ -111,6 +113,7 @@ export class Shader {
   readonly #accessors = new Set<string>();
   readonly #atomic: readonly number[];
   #names = 0;
+  #usesScratch = false;
 
   /** `atomic`: arguments that are added to atomically, as words. */
   constructor(args: readonly KernelArgument[], layout: Layout, atomic: readonly number[] = []) {
@@ -176,12 +179,20 @@ export class Shader {
     return base === 0 ? address : `${address} + ${base}`;
   }
 
+  /** Makes the float32 array `scratch` available: memory that the kernel asked for beside its arguments. */
+  useScratch(): void {
+    this.#usesScratch = true;
+  }
+
   /** The whole shader. `lanes` invocations are a workgroup; `group` (u32) and `lane` (u32) are in scope of the body. */
   finish(groups: number, body: readonly string[], lanes = LANES): Dispatch {
     const { bindingOf, writable } = this.#layout;
     const bindings = writable.map((mayWrite, binding): BoundMemory => ({ memory: bindingOf.indexOf(binding), writable: mayWrite }));
+    const scratch = `@group(0) @binding(${bindings.length}) var<storage, read_write> scratch: array<f32>;`;
+    if (this.#usesScratch) bindings.push({ memory: "scratch", writable: true });
     const text = [
       ...writable.map((_, binding) => this.#binding(binding)),
+      ...(this.#usesScratch ? [scratch] : []),
       functionsFor(this.#functions),
       ...[...this.#accessors].sort().map((accessor) => this.#accessor(accessor)),
       ...this.#declarations,
