@@ -92,6 +92,12 @@ describe("dataset", () => {
     expect(() => counting(3).field("z")).toThrow("data: there is no field z; fields are x, y");
     expect(() => counting(3).field("toString")).toThrow(/no field toString/);
   });
+  test("batch without positions is everything, in order", () => {
+    const some = counting(5).subset([4, 1, 1]);
+    expect(valuesOf(some.batch().y)).toEqual([104, 101, 101]);
+    expect(valuesOf(some.map(({ y }) => ({ label: y })).batch().label)).toEqual([104, 101, 101]);
+    expect(counting(3).take(0).batch().x.shape).toEqual([0, 3]);
+  });
   test("map runs once for each batch, on tensors, in order", () => {
     const sizes: number[] = [];
     const mapped = counting(5)
