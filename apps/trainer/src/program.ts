@@ -3,7 +3,9 @@
  * commander's, which refuses misspelt flags; values are checked by the settings.
  */
 import { Command, CommanderError } from "commander";
+import { printConfig, printSchema, validateConfig } from "./commands/config.ts";
 import type { Context } from "./commands/context.ts";
+import { calibrate, report as reportAgain } from "./commands/calibrate.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { predict } from "./commands/predict.ts";
 import { train } from "./commands/train.ts";
@@ -18,6 +20,7 @@ interface Json {
 
 /** Flags that every command takes. */
 const deviceFlags = flags.filter(({ path }) => path[0] === "device" || path[0] === "threads");
+const calibrationFlags = flags.filter(({ path }) => path[0] === "calibration");
 
 /** Runs a command line, without the words for Node and the script, and returns the exit status. */
 export async function main(words: readonly string[], context: Context): Promise<ExitCode> {
@@ -57,6 +60,26 @@ export async function main(words: readonly string[], context: Context): Promise<
       code = await evaluate({ run, data: data ?? values["data"], min, max, json, given: givenBy(values, context).settings }, context);
     });
 
+  const calibrateCommand = configure(program.command("calibrate"))
+    .description("Calibrates a trained model anew, and scores and reports it.")
+    .argument("<run>", "run folder");
+  addFlags(calibrateCommand, [...calibrationFlags, ...deviceFlags]);
+  calibrateCommand
+    .option("--json", "print the results as one JSON object")
+    .action(async (run: string, values: Texts & Json) => {
+      code = await calibrate({ run, json: values.json === true, given: givenBy(values, context).settings }, context);
+    });
+
+  const reportCommand = configure(program.command("report"))
+    .description("Scores a trained model anew, and writes its report.")
+    .argument("<run>", "run folder");
+  addFlags(reportCommand, deviceFlags);
+  reportCommand
+    .option("--json", "print the results as one JSON object")
+    .action(async (run: string, values: Texts & Json) => {
+      code = await reportAgain({ run, json: values.json === true, given: givenBy(values, context).settings }, context);
+    });
+
   const predictCommand = configure(program.command("predict"))
     .description("Predicts rows of a CSV file, or images, and prints CSV: the class with all probabilities, or the value.")
     .argument("<run>", "run folder")
@@ -66,6 +89,26 @@ export async function main(words: readonly string[], context: Context): Promise<
   predictCommand.action(async (run: string, data: string, values: Texts) => {
     code = await predict({ run, data, out: values["out"], given: givenBy(values, context).settings }, context);
   });
+
+  const configCommand = configure(program.command("config")).description("Shows and checks settings.");
+  const configPrint = configure(configCommand.command("print"))
+    .description("Prints the complete settings that train would use, with the places they come from.")
+    .argument("[data]", "as for train");
+  addFlags(configPrint, flags);
+  configPrint.action((source: string | undefined, values: object) => {
+    code = printConfig(source, givenBy(values, context), context);
+  });
+  configure(configCommand.command("validate"))
+    .description("Checks files of settings.")
+    .argument("<files...>", "YAML files")
+    .action((files: readonly string[]) => {
+      code = validateConfig(files, context);
+    });
+  configure(configCommand.command("schema"))
+    .description("Prints the JSON Schema of files of settings, for editors.")
+    .action(() => {
+      code = printSchema(context);
+    });
 
   try {
     await program.parseAsync([...words], { from: "user" });

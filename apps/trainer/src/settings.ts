@@ -11,13 +11,19 @@ const whole = (least: number) => {
   const error = `must be a whole number of at least ${least}`;
   return z.number({ error }).int({ error }).min(least, { error });
 };
-const number = (least: number, below: number, words: string) =>
-  z.number({ error: `must be ${words}` }).min(least, { error: `must be ${words}` }).lt(below, { error: `must be ${words}` });
+const number = (least: number, below: number, words: string) => {
+  const error = `must be ${words}`;
+  const schema = z.number({ error }).min(least, { error });
+  return below === Infinity ? schema : schema.lt(below, { error });
+};
 const oneOf = <const T extends readonly [string, ...string[]]>(...words: T) =>
   z.enum(words, { error: `must be one of ${words.join(", ")}` });
 
 const texts = (words: string) => z.array(z.string({ error: `must be ${words}` }), { error: `must be ${words}` });
-const share = () => number(Number.MIN_VALUE, 1, "a number above 0 and below 1");
+const share = () => {
+  const error = "must be a number above 0 and below 1";
+  return z.number({ error }).gt(0, { error }).lt(1, { error });
+};
 
 const text = () => z.string({ error: "must be text" });
 const truth = () => z.boolean({ error: "must be true or false" });
@@ -66,9 +72,16 @@ export const settingsSchema = z.strictObject({
     test: share(),
   }),
   model: z.strictObject({
-    kind: oneOf("mlp", "linear", "cnn"),
+    kind: oneOf("perceptron", "linear", "ridge", "logistic", "softmax", "mlp", "cnn"),
     hidden: z.array(whole(1), { error: "must be a list of widths" }),
+    activation: oneOf("relu", "leakyRelu", "elu", "gelu", "silu", "tanh", "sigmoid"),
+    /** What is normalized before the activation: each feature over a batch, or each example over its features. */
+    norm: oneOf("none", "batch", "layer"),
     dropout: number(0, 1, "a number from 0 and below 1"),
+    /** Weight of the squared weights in what ridge and logistic minimize. */
+    penalty: number(0, Infinity, "a number from 0"),
+    /** Models whose predictions are averaged. */
+    members: whole(1),
   }),
   training: z.strictObject({
     epochs: whole(1),
@@ -122,9 +135,13 @@ export const flags: readonly Flag[] = [
   { flag: "--split <way>", path: ["split", "by"], help: "auto, random, stratified, group, time or column (default: auto)" },
   { flag: "--split-column <column>", path: ["split", "column"], help: "column of groups, of times, or of the names of parts" },
   { flag: "--limit <count>", path: ["data", "limit"], help: "use at most so many examples" },
-  { flag: "--model <kind>", path: ["model", "kind"], help: "mlp, linear or cnn (default: mlp)" },
+  { flag: "--model <kind>", path: ["model", "kind"], help: "perceptron, linear, ridge, logistic, softmax, mlp or cnn (default: mlp)" },
   { flag: "--hidden <widths>", path: ["model", "hidden"], help: "widths of the hidden layers, as 256,128" },
+  { flag: "--activation <name>", path: ["model", "activation"], help: "relu, leakyRelu, elu, gelu, silu, tanh or sigmoid (default: relu)" },
+  { flag: "--norm <kind>", path: ["model", "norm"], help: "normalization of hidden layers: none, batch or layer (default: none)" },
   { flag: "--dropout <share>", path: ["model", "dropout"], help: "share of hidden units left out in training (default: 0)" },
+  { flag: "--penalty <weight>", path: ["model", "penalty"], help: "of the squared weights of ridge and logistic (default: 1)" },
+  { flag: "--members <count>", path: ["model", "members"], help: "train so many models and average their predictions (default: 1)" },
   { flag: "--epochs <count>", path: ["training", "epochs"], help: "passes over the training data" },
   { flag: "--batch <count>", path: ["training", "batch"], help: "examples in a batch" },
   { flag: "--optimizer <name>", path: ["training", "optimizer"], help: "adam, adamw or sgd with momentum 0.9 (default: adam)" },
@@ -137,7 +154,7 @@ export const flags: readonly Flag[] = [
   { flag: "--conformal <score>", path: ["calibration", "conformal"], help: "lac, aps or raps (default: lac)" },
   { flag: "--costs <matrix>", path: ["calibration", "costs"], help: "costs of decisions (rows) by true class (columns), as [[0, 10], [1, 0]]" },
   { flag: "--seed <number>", path: ["seed"], help: "decides every random number (default: 0)" },
-  { flag: "--device <name>", path: ["device"], help: "cpu or reference (default: cpu)" },
+  { flag: "--device <name>", path: ["device"], help: "cpu, webgpu or reference (default: cpu)" },
   { flag: "--threads <count>", path: ["threads"], help: "threads of the device cpu (default: one per processor, at most 8)" },
 ];
 
@@ -152,7 +169,7 @@ function defaults(source: Settings["data"]["source"], given: PartialSettings): S
       encoding: null, comment: null, missing: null, ragged: "error", types: {}, exclude: [],
     },
     split: { by: "auto", column: null, ...shares(given.split) },
-    model: { kind: "mlp", hidden: table ? [64] : cnn ? [128] : [256, 128], dropout: 0 },
+    model: { kind: "mlp", hidden: table ? [64] : cnn ? [128] : [256, 128], activation: "relu", norm: "none", dropout: 0, penalty: 1, members: 1 },
     training: {
       epochs: table ? 200 : 10,
       batch: table ? 32 : cnn ? 64 : 128,
