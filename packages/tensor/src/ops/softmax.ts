@@ -37,7 +37,9 @@ export function softmax<S extends Shape>(x: Tensor<S>, options: SoftmaxOptions =
   const { logits, at } = centered("softmax", x, options);
   const shares = primitive.exp(logits);
   const total = primitive.reduce(shares, "sum", [at]);
-  return primitive.div(shares, stretched(total, x.shape, [at])) as Tensor<S>;
+  // A division for each row instead of each element; the total is at least 1, so nothing overflows.
+  const share = primitive.div(filledLike(total, 1), total);
+  return primitive.mul(shares, stretched(share, x.shape, [at])) as Tensor<S>;
 }
 
 /** `log(softmax(x))` along `axis` (default -1), finite where softmax underflows. */
