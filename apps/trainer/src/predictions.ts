@@ -2,9 +2,12 @@
  * What a trained model says about examples, in the units of a person: probabilities and class names, or values. The
  * numbers come from `@dormouse/train` and `@dormouse/tensor`; this file only names them.
  */
+import { decide } from "@dormouse/metrics";
 import { concat, sigmoid, softmax, sub, tensor, type Tensor } from "@dormouse/tensor";
 import type { Source } from "@dormouse/data";
 import { predict } from "@dormouse/train";
+import type { Calibrated } from "./calibration.ts";
+import { onAccelerator } from "./device.ts";
 import { type Network, forward } from "./models.ts";
 import type { Task } from "./schema.ts";
 
@@ -17,9 +20,9 @@ export interface Predictions {
   readonly values: Float64Array;
 }
 
-/** Predictions for every example, in order. */
+/** Predictions for every example, in order, as the model gives them. */
 export async function predictAll(model: Network, task: Task, source: Source<{ readonly x: Tensor }>): Promise<Predictions> {
-  const { data, shape } = await predict(model, source, { forward });
+  const { data, shape } = await onAccelerator(model, (own) => predict(own, source, { forward }));
   const outputs = tensor(data, { shape: [...shape], dtype: "float64" });
   if (task.kind === "regression") {
     return { outputs, probabilities: null, values: data.map((value) => value * task.deviation + task.mean) };
@@ -35,29 +38,59 @@ function bothProbabilities(logits: Tensor): Tensor {
 }
 
 /** The class of highest probability in each row; the earlier one of equals. */
-function likeliest(rows: Float64Array, classes: number): Float64Array {
+export function likeliest(rows: Float64Array, classes: number): Float64Array {
   return Float64Array.from({ length: rows.length / classes }, (_, row) => {
     const values = rows.subarray(row * classes, (row + 1) * classes);
     return values.indexOf(values.reduce((most, value) => Math.max(most, value), -Infinity));
   });
 }
 
-/** Predictions as CSV: a line per example; with `actual`, what it should have been stands first. */
-export async function predictionsCsv(task: Task, predictions: Predictions, actual?: ArrayLike<number>): Promise<string> {
-  const head = actual ? ["actual"] : [];
-  if (task.kind === "regression") {
-    const lines = Array.from(predictions.values, (value, row) => [...(actual ? [show(actual[row]! * task.deviation + task.mean)] : []), show(value)]);
-    return csv([[...head, "prediction"], ...lines]);
-  }
-  const { classes } = task;
-  const rows = await predictions.probabilities!.data();
-  const lines = Array.from(predictions.values, (code, row) => [
-    ...(actual ? [classes[actual[row]!]!] : []),
-    classes[code]!,
-    ...classes.map((_, i) => show(rows[row * classes.length + i]!)),
-  ]);
-  return csv([[...head, "prediction", ...classes.map((name) => `p(${name})`)], ...lines]);
+export interface CsvOptions {
+  /** What should have been predicted: class numbers, or standardized values. Stands first. */
+  readonly actual?: ArrayLike<number>;
+  /** What decisions cost; adds the one that costs least. */
+  readonly costs?: readonly (readonly number[])[] | null;
 }
+
+/** Predictions as CSV, a line per example: the prediction, probabilities or an interval, the set of the promise. */
+export async function predictionsCsv(task: Task, predictions: Calibrated, options: CsvOptions = {}): Promise<string> {
+  const columns = task.kind === "regression" ? valueColumns(task, predictions, options) : await classColumns(task, predictions, options);
+  const names = Object.keys(columns);
+  const lines = Array.from(predictions.values, (_, row) => names.map((name) => columns[name]!(row)));
+  return csv([names, ...lines]);
+}
+
+/** The cell of a row by the name of its column. */
+type Columns = Readonly<Record<string, (row: number) => string>>;
+
+function valueColumns(task: Extract<Task, { kind: "regression" }>, { values, interval }: Calibrated, { actual }: CsvOptions): Columns {
+  return {
+    ...(actual && { actual: (row) => show(actual[row]! * task.deviation + task.mean) }),
+    prediction: (row) => show(values[row]!),
+    ...(interval && { lower: (row) => show(interval.lower[row]!), upper: (row) => show(interval.upper[row]!) }),
+  };
+}
+
+async function classColumns(
+  { classes }: Exclude<Task, { kind: "regression" }>,
+  { values, probabilities, sets }: Calibrated,
+  { actual, costs }: CsvOptions,
+): Promise<Columns> {
+  const rows = await probabilities!.data();
+  const members = await sets?.data();
+  const decisions = costs ? await decide(probabilities!, tensor(costs.map((row) => [...row]), { dtype: "float64" })).data() : null;
+  return {
+    ...(actual && { actual: (row) => classes[actual[row]!]! }),
+    prediction: (row) => classes[values[row]!]!,
+    ...(decisions && { decision: (row) => decisionName(costs!, classes, decisions[row]!) }),
+    ...Object.fromEntries(classes.map((name, i) => [`p(${name})`, (row: number) => show(rows[row * classes.length + i]!)])),
+    ...(members && { set: (row) => classes.filter((_, i) => members[row * classes.length + i]).join(" | ") }),
+  };
+}
+
+/** With a row of costs for each class a decision is to act as if it were true. */
+export const decisionName = (costs: readonly unknown[], classes: readonly string[], decision: number): string =>
+  costs.length === classes.length ? classes[decision]! : `decision ${decision + 1}`;
 
 /** Six significant digits: more than a float32 model knows about the world, and the same on every machine. */
 const show = (value: number): string => String(Number(value.toPrecision(6)));

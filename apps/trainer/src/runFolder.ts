@@ -19,6 +19,10 @@ export class RunFolder {
     return join(this.path, ...parts);
   }
 
+  has(name: string): boolean {
+    return existsSync(this.at(name));
+  }
+
   get checkpoints(): string {
     return this.at("checkpoints");
   }

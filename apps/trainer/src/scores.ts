@@ -2,9 +2,12 @@
  * How good predictions are: the scores that fit each task, computed by `@dormouse/losses` and `@dormouse/metrics` in
  * float64, and a table of them for a person.
  */
-import { accuracy, expectedCalibrationError, meanAbsoluteError, r2, rocAuc, rootMeanSquaredError } from "@dormouse/metrics";
-import { reshape, tensor } from "@dormouse/tensor";
-import type { Predictions } from "./predictions.ts";
+import {
+  accuracy, expectedCalibrationError, intervalCoverage, logLoss, meanAbsoluteError, meanSetSize, r2, rocAuc, rootMeanSquaredError,
+  setCoverage,
+} from "@dormouse/metrics";
+import { type Tensor, select, tensor } from "@dormouse/tensor";
+import type { Calibrated } from "./calibration.ts";
 import type { Task } from "./schema.ts";
 import { objectiveOf } from "./tasks.ts";
 
@@ -13,29 +16,43 @@ export type SplitScores = Readonly<Record<string, number>>;
 
 /**
  * The scores of predictions against targets: class numbers, or standardized values. Errors of regression are in the
- * unit of the target; `rocAuc` is of the second of two classes, and NaN where only one class occurs.
+ * unit of the target, its loss in standard deviations; `rocAuc` is of the second of two classes, of more the mean of
+ * each against the rest, and NaN where a class does not occur. `coverage` is the share of examples whose conformal set
+ * or interval holds the truth; `setSize` and `width` say how large those are on average.
  */
-export async function scoresOf(task: Task, { outputs, probabilities }: Predictions, targets: ArrayLike<number>): Promise<SplitScores> {
+export async function scoresOf(task: Task, predictions: Calibrated, targets: ArrayLike<number>): Promise<SplitScores> {
+  const { outputs, probabilities, sets, interval } = predictions;
   const values = Array.from(targets);
-  const { loss } = objectiveOf(task);
   if (task.kind === "regression") {
+    const { loss } = objectiveOf(task);
     const y = tensor(values, { shape: [values.length, 1], dtype: "float64" });
     return {
       loss: await loss(outputs, y).item(),
       r2: await r2(outputs, y).item(),
       rmse: (await rootMeanSquaredError(outputs, y).item()) * task.deviation,
       mae: (await meanAbsoluteError(outputs, y).item()) * task.deviation,
+      ...(interval && (await intervalScores(interval, values.map((value) => value * task.deviation + task.mean)))),
     };
   }
   const y = tensor(values, { dtype: "int32" });
-  const scores = {
-    loss: await loss(outputs, y).item(),
-    accuracy: await accuracy(outputs, y).item(),
+  return {
+    loss: await logLoss(probabilities!, y).item(),
+    accuracy: await accuracy(probabilities!, y).item(),
+    rocAuc: await areaOf(task.classes.length, probabilities!, values),
     ece: await expectedCalibrationError(probabilities!, y, { bins: 15 }),
+    ...(sets && { coverage: await setCoverage(sets, y).item(), setSize: await meanSetSize(sets).item() }),
   };
-  if (task.kind === "multiclass") return scores;
-  const bothOccur = values.includes(0) && values.includes(1);
-  return { ...scores, rocAuc: bothOccur ? await rocAuc(reshape(outputs, [values.length]), y) : NaN };
+}
+
+async function intervalScores({ lower, upper }: NonNullable<Calibrated["interval"]>, truth: readonly number[]): Promise<SplitScores> {
+  const double = (numbers: readonly number[] | Float64Array): Tensor => tensor(Float64Array.from(numbers), { dtype: "float64" });
+  const coverage = await intervalCoverage({ lower: double(lower), upper: double(upper) }, double(truth)).item();
+  return { coverage, width: upper[0]! - lower[0]! };
+}
+
+async function areaOf(classes: number, probabilities: Tensor, labels: readonly number[]): Promise<number> {
+  if (new Set(labels).size < classes) return NaN;
+  return rocAuc(classes === 2 ? select(probabilities, 1, { axis: 1 }) : probabilities, labels);
 }
 
 /** A table: a row per part, a column per score. */

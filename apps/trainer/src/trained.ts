@@ -1,8 +1,12 @@
 /** A run that is over, read back: its settings, what its model takes and gives, and the model with its best weights. */
+import type { Source } from "@dormouse/data";
+import type { Tensor } from "@dormouse/tensor";
 import { load } from "@dormouse/train";
+import { type Calibrated, type Calibration, calibrated, readCalibration } from "./calibration.ts";
 import { Failure } from "./failure.ts";
 import { readSettings } from "./layers.ts";
 import { type Network, buildModel } from "./models.ts";
+import { predictAll } from "./predictions.ts";
 import { type RunFolder, openTrainedFolder } from "./runFolder.ts";
 import { type Schema, readSchema } from "./schema.ts";
 import { type PartialSettings, type Settings, resolveSettings } from "./settings.ts";
@@ -32,4 +36,15 @@ export async function loadModel({ folder, settings, schema }: TrainedRun): Promi
   } catch (error) {
     throw new Failure("usage", `${folder.best} cannot be read: ${(error as Error).message}`);
   }
+}
+
+/** The calibration of a run; null for one that ended before it had any. */
+export const calibrationOf = async ({ folder }: TrainedRun): Promise<Calibration | null> =>
+  folder.has("calibration.json") ? readCalibration(folder.at("calibration.json")) : null;
+
+/** What a run says about examples: its model with its calibration. Needs a device. */
+export async function predictor(run: TrainedRun): Promise<(source: Source<{ readonly x: Tensor }>) => Promise<Calibrated>> {
+  const { task } = run.schema;
+  const [model, calibration] = [await loadModel(run), await calibrationOf(run)];
+  return async (source) => calibrated(task, await predictAll(model, task, source), calibration);
 }

@@ -21,9 +21,9 @@ const quick = ["--json", "--threads", "1", "--epochs", "60", "--learning-rate", 
 
 describe("train", () => {
   it.each([
-    ["kind", "multiclass", ["loss", "accuracy", "ece"]],
-    ["thorns", "binary", ["loss", "accuracy", "ece", "rocAuc"]],
-    ["price", "regression", ["loss", "r2", "rmse", "mae"]],
+    ["kind", "multiclass", ["loss", "accuracy", "rocAuc", "ece", "coverage", "setSize"]],
+    ["thorns", "binary", ["loss", "accuracy", "rocAuc", "ece", "coverage", "setSize"]],
+    ["price", "regression", ["loss", "r2", "rmse", "mae", "coverage", "width"]],
   ])("learns %s of a CSV file as %s", async (target, task, names) => {
     const { code, out } = await work.run(["train", csv, "--target", target, ...quick]);
     expect(code).toBe(0);
@@ -33,7 +33,7 @@ describe("train", () => {
     expect(Object.keys(result.metrics)).toEqual(["train", "validation", "calibration", "test"]);
     for (const scores of Object.values(result.metrics)) expect(Object.keys(scores as object)).toEqual(names);
     expect(result.metrics.test[task === "regression" ? "r2" : "accuracy"]).toBeGreaterThan(0.85);
-    const kept = ["config.resolved.yaml", "schema.json", "env.json", "metrics.jsonl", "predictions.csv", "report.html", "log.txt", "checkpoints/last.safetensors", "checkpoints/best.safetensors"];
+    const kept = ["config.resolved.yaml", "schema.json", "env.json", "metrics.jsonl", "predictions.csv", "report.html", "log.txt", "calibration.json", "scores.json", "checkpoints/last.safetensors", "checkpoints/best.safetensors"];
     for (const name of kept) expect(existsSync(join(result.runDir, name)), name).toBe(true);
     const report = readFileSync(join(result.runDir, "report.html"), "utf8");
     expect(report).toContain(`dormouse train ${csv} --target ${target}`);
@@ -103,7 +103,7 @@ describe("evaluate and predict", () => {
     [["--min", "accuracy=0.5"], 0, ""],
     [["--min", "accuracy=1.1"], 5, /^dormouse: accuracy [\d.]+ is below 1.1\n$/],
     [["--min", "accuracy=0.5", "--max", "loss=0"], 5, /^dormouse: loss [\d.e-]+ is above 0\n$/],
-    [["--min", "acuracy=0.5"], 2, "dormouse: --min acuracy=0.5: the scores of this task are loss, accuracy, ece\n"],
+    [["--min", "acuracy=0.5"], 2, "dormouse: --min acuracy=0.5: the scores of this task are loss, accuracy, rocAuc, ece, coverage, setSize\n"],
     [["--min", "accuracy"], 2, "dormouse: --min accuracy: must be a score and a number, as accuracy=0.9\n"],
   ])("gates with %j", async (words, code, message) => {
     const outcome = await work.run(["evaluate", run, ...words]);
@@ -117,11 +117,11 @@ describe("evaluate and predict", () => {
     const { out, code } = await work.run(["predict", run, rows]);
     expect(code).toBe(0);
     const lines = out.trim().split("\n");
-    expect(lines[0]).toBe('prediction,"p(daisy, wild)",p(rose),p(tulip)');
+    expect(lines[0]).toBe('prediction,"p(daisy, wild)",p(rose),p(tulip),set');
     expect(lines[1]).toMatch(/^"daisy, wild",/);
     expect(lines[3]).toMatch(/^rose,/);
     for (const line of lines.slice(1)) {
-      const sum = line.replace(/^("[^"]*"|[^,]*),/, "").split(",").reduce((total, p) => total + Number(p), 0);
+      const sum = line.replace(/^("[^"]*"|[^,]*),/, "").split(",").slice(0, 3).reduce((total, p) => total + Number(p), 0);
       expect(sum).toBeCloseTo(1, 4);
     }
   });

@@ -1,12 +1,11 @@
 /** `dormouse evaluate`: the scores of a trained model, on its own test part or on other data, and gates on them. */
 import { onDevice } from "../device.ts";
 import { type ExitCode, Failure, exitCodes } from "../failure.ts";
-import { predictAll } from "../predictions.ts";
 import { type SplitScores, scoreTable, scoresOf } from "../scores.ts";
 import type { PartialSettings } from "../settings.ts";
 import { givenExamples } from "../sources/given.ts";
 import { readProblem } from "../sources/source.ts";
-import { loadModel, openRun } from "../trained.ts";
+import { openRun, predictor } from "../trained.ts";
 import type { Context } from "./context.ts";
 
 export interface EvaluateRequest {
@@ -27,8 +26,8 @@ export async function evaluate(request: EvaluateRequest, { terminal }: Context):
   const { task } = trained.schema;
   return onDevice(trained.settings, async () => {
     const examples = request.data === undefined ? (await readProblem(trained.settings)).parts.test : await givenExamples(request.data, trained.schema);
-    const predictions = await predictAll(await loadModel(trained), task, examples);
-    const scores = await scoresOf(task, predictions, examples.field("y").data);
+    const predict = await predictor(trained);
+    const scores = await scoresOf(task, await predict(examples), examples.field("y").data);
     const missed = gates.filter((gate) => !passes(gate, scores));
     const name = request.data === undefined ? "test" : "data";
     if (request.json) {

@@ -2,10 +2,10 @@
 import { writeFileSync } from "node:fs";
 import { onDevice } from "../device.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
-import { predictAll, predictionsCsv } from "../predictions.ts";
+import { predictionsCsv } from "../predictions.ts";
 import type { PartialSettings } from "../settings.ts";
 import { givenInputs } from "../sources/given.ts";
-import { loadModel, openRun } from "../trained.ts";
+import { openRun, predictor } from "../trained.ts";
 import type { Context } from "./context.ts";
 
 export interface PredictRequest {
@@ -22,7 +22,8 @@ export async function predict({ run, data, out, given }: PredictRequest, { termi
   return onDevice(trained.settings, async () => {
     const { task } = trained.schema;
     const inputs = await givenInputs(data, trained.schema);
-    const csv = await predictionsCsv(task, await predictAll(await loadModel(trained), task, inputs));
+    const predict = await predictor(trained);
+    const csv = await predictionsCsv(task, await predict(inputs), { costs: trained.settings.calibration.costs });
     if (out === undefined) terminal.out(csv);
     else {
       writeFileSync(out, csv);

@@ -4,18 +4,18 @@ import { type Optimizer, adam, adamW, cosineDecay, sgd } from "@dormouse/optim";
 import type { Device } from "@dormouse/tensor/graph";
 import { type Callback, checkpoint, earlyStopping, fit, progress } from "@dormouse/train";
 import { stringify } from "yaml";
+import { checkCalibration, describeCalibration } from "../calibration.ts";
+import { conclude, resultsOf, scoresByPart } from "../conclusion.ts";
 import { onDevice } from "../device.ts";
 import { environment } from "../environment.ts";
 import { type ExitCode, Failure, exitCodes } from "../failure.ts";
 import { type Network, buildModel, forward } from "../models.ts";
 import { readSettings } from "../layers.ts";
-import { predictAll, predictionsCsv } from "../predictions.ts";
-import { writeReport } from "../report/report.ts";
 import { type RunFolder, createRunFolder, openRunFolder } from "../runFolder.ts";
 import { readSchema } from "../schema.ts";
-import { type SplitScores, scoresOf, scoreTable } from "../scores.ts";
+import { scoreTable } from "../scores.ts";
 import { type PartialSettings, type Settings, changedSettings, resolveSettings } from "../settings.ts";
-import { type PartName, type Problem, partNames, readProblem, sourceOf } from "../sources/source.ts";
+import { type Problem, partNames, readProblem, sourceOf } from "../sources/source.ts";
 import { objectiveOf } from "../tasks.ts";
 import type { Context } from "./context.ts";
 
@@ -35,6 +35,7 @@ export async function train(request: TrainRequest, context: Context): Promise<Ex
   const settings = request.resume === undefined ? freshSettings(request) : await resumedSettings(request, request.resume);
   return onDevice(settings, async (device) => {
     const problem = await readProblem(settings);
+    checkCalibration(problem.schema.task, settings.calibration);
     const model = buildModel(settings, problem.schema);
     const folder = request.resume === undefined ? newFolder(request, settings, problem, device) : await oldFolder(request.resume, problem);
     folder.write("config.resolved.yaml", stringify(settings));
@@ -42,14 +43,13 @@ export async function train(request: TrainRequest, context: Context): Promise<Ex
     introduce(say, settings, problem, model, device);
     const { run, seconds } = await learn(settings, problem, model, folder, context);
     if (run.reason === "aborted") throw interrupted(folder, context);
-    const scores = await scoreAll(run.model, problem, folder);
-    await writeReport(folder, { settings, problem, run, seconds, scores: scores.byPart, test: scores.test });
+    const conclusion = await conclude(folder, { settings, problem, model: run.model });
     const last = run.reason === "stopped early" ? ` (stopped early after epoch ${run.history.length})` : "";
     say(`trained for ${seconds.toFixed(1)} s${last}\n`);
-    if (request.json) {
-      context.terminal.out(`${JSON.stringify({ runDir: folder.path, task: problem.schema.task.kind, seconds, metrics: scores.byPart })}\n`);
-    } else {
-      context.terminal.out(`${scoreTable(scores.byPart)}\nreport      ${folder.at("report.html")}\ncheckpoint  ${folder.best}\n`);
+    say(`calibration: ${describeCalibration(conclusion.calibration)}\n`);
+    if (request.json) context.terminal.out(`${JSON.stringify(resultsOf(folder, problem, conclusion))}\n`);
+    else {
+      context.terminal.out(`${scoreTable(scoresByPart(conclusion))}\nreport      ${folder.at("report.html")}\ncheckpoint  ${folder.best}\n`);
     }
     return exitCodes.ok;
   });
@@ -151,18 +151,4 @@ function optimizerOf({ optimizer, learningRate: rate, schedule, weightDecay }: S
 function interrupted(folder: RunFolder, { signal }: Context): Failure {
   const reason = signal.reason === "SIGTERM" ? "terminated" : "interrupted";
   return new Failure(reason, `${reason}; everything so far is saved, go on with: dormouse train --resume ${folder.path}`);
-}
-
-/** Scores of all parts, and what was predicted for the last, which is written down. */
-async function scoreAll(model: Network, { parts, schema: { task } }: Problem, folder: RunFolder) {
-  const byPart = {} as Record<PartName, SplitScores>;
-  for (const name of partNames) {
-    const predictions = await predictAll(model, task, parts[name]);
-    const targets = parts[name].field("y").data;
-    byPart[name] = await scoresOf(task, predictions, targets);
-    if (name !== "test") continue;
-    folder.write("predictions.csv", await predictionsCsv(task, predictions, targets));
-    return { byPart, test: { predictions, targets } };
-  }
-  throw new Error("unreachable: the parts end with test");
 }

@@ -1,38 +1,27 @@
 /** `report.html` of a run: what was trained, how it went, how good it is, and how to do it again. */
 import { readFileSync } from "node:fs";
-import type { Run } from "@dormouse/train";
 import { confusionOf, reliabilityOf } from "../diagnosis.ts";
-import type { Network } from "../models.ts";
-import type { Predictions } from "../predictions.ts";
+import { type Conclusion, type ConclusionInput, secondsOf } from "../conclusion.ts";
 import { type RunFolder, commandOf } from "../runFolder.ts";
-import type { SplitScores } from "../scores.ts";
-import type { Settings } from "../settings.ts";
 import { type Problem, partNames } from "../sources/source.ts";
 import { confusionFigure, learningCurves, reliabilityFigure, scatterFigure } from "./figures.ts";
 import { escape, page, section, show, table } from "./page.ts";
 
-export interface ReportInput {
-  readonly settings: Settings;
-  readonly problem: Problem;
-  readonly run: Run<Network>;
-  readonly seconds: number;
-  readonly scores: Readonly<Record<string, SplitScores>>;
-  /** What was predicted for the test part, and what was true. */
-  readonly test: { readonly predictions: Predictions; readonly targets: ArrayLike<number> };
-}
+export type ReportInput = Omit<ConclusionInput, "calibration"> & Conclusion;
 
 /** Writes the report into the folder of the run. */
 export async function writeReport(folder: RunFolder, input: ReportInput): Promise<void> {
-  const { settings, problem, run, seconds, scores } = input;
+  const { settings, problem, history, parts } = input;
   const { task } = problem.schema;
-  const names = Object.keys(scores["test"]!);
+  const names = Object.keys(parts.test.scores);
   const sizes = partNames.map((name) => `${problem.parts[name].length} ${name}`).join(", ");
-  const ended = run.reason === "stopped early" ? `stopped early after ${run.history.length} of ${run.epochs} epochs` : `${run.history.length} epochs`;
+  const { epochs } = settings.training;
+  const ended = history.length < epochs ? `stopped early after ${history.length} of ${epochs} epochs` : `${history.length} epochs`;
   const content = [
     `<h1>${escape(settings.data.name)}</h1>\n`,
-    `<p class="quiet">${escape(`${describe(task.kind)} of ${task.name}; ${settings.model.kind}; ${sizes} examples; ${ended} in ${seconds.toFixed(1)} s`)}</p>\n`,
-    section("Scores", table(["", ...names], partNames.map((name) => [name, ...names.map((score) => show(scores[name]![score]!))]))),
-    section("Learning curves", learningCurves(run.history)),
+    `<p class="quiet">${escape(`${describe(task.kind)} of ${task.name}; ${settings.model.kind}; ${sizes} examples; ${ended} in ${secondsOf(input).toFixed(1)} s`)}</p>\n`,
+    section("Scores", table(["", ...names], partNames.map((name) => [name, ...names.map((score) => show(parts[name].scores[score]!))]))),
+    section("Learning curves", learningCurves(history)),
     await figures(input),
     problem.notes.length > 0 ? section("Data", `<ul>${problem.notes.map((note) => `<li>${escape(note)}</li>`).join("")}</ul>\n`) : "",
     section("Configuration", `<pre>${escape(readFileSync(folder.at("config.resolved.yaml"), "utf8"))}</pre>\n`),
@@ -46,7 +35,7 @@ const describe = (kind: Problem["schema"]["task"]["kind"]): string =>
   ({ regression: "regression", binary: "classification (two classes)", multiclass: "classification" })[kind];
 
 /** What the predictions for the test part look like. */
-async function figures({ problem: { schema: { task } }, test: { predictions, targets } }: ReportInput): Promise<string> {
+async function figures({ problem: { schema: { task } }, parts: { test: { predictions, targets } } }: ReportInput): Promise<string> {
   if (task.kind === "regression") {
     const actual = Array.from(targets, (value) => value * task.deviation + task.mean);
     return section("Predicted and actual values, test", scatterFigure(task.name, actual, predictions.values));
