@@ -102,6 +102,7 @@ describe("windows and pools", () => {
     await expectValues(t.avgPool1d(x, 2, { padding: 1 }), [0.5, 2.5, 4.5]);
     await expectValues(t.avgPool1d(x, 2, { padding: 1, countIncludePad: false }), [1, 2.5, 4.5]);
     await expectValues(t.avgPool1d(x, 2, { ceilMode: true }), [1.5, 3.5, 5]);
+    await expectValues(t.avgPool1d(x, 2, { padding: 1, divisor: 4 }), [0.25, 1.25, 2.25]);
   });
 
   it("adapt to a grid and back", async () => {

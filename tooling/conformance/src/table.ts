@@ -60,6 +60,7 @@ export interface Attributes {
   readonly delta: number;
   readonly slope: number;
   readonly negative_slope: number;
+  readonly divisor_override: number | undefined;
   readonly scale: number;
   readonly approximate: "none" | "tanh" | "sigmoid";
   readonly lambd: number;

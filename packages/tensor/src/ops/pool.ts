@@ -2,7 +2,7 @@
  * Pooling and nearest-neighbor upsampling, channels first. A pool is a reduction over windows; padding is -Infinity
  * for a maximum and nothing at all for a mean that does not count it.
  */
-import { ShapeError } from "../core/errors.ts";
+import { ShapeError, ValueError } from "../core/errors.ts";
 import type { DType } from "../core/dtype.ts";
 import { type LinearMap, primitive } from "../core/primitives.ts";
 import { type Shape, axesOf, showShape, sizeOf } from "../core/shape.ts";
@@ -105,6 +105,8 @@ export interface AvgPoolOptions {
   readonly ceilMode?: boolean;
   /** Whether the padding counts as elements of the mean. Default true, as in PyTorch. */
   readonly countIncludePad?: boolean;
+  /** Divides every sum by this number instead of by how many elements it has. */
+  readonly divisor?: number;
 }
 
 /** Mean of every window: `[N, C, L]` to `[N, C, L′]`. */
@@ -118,6 +120,11 @@ export const avgPool2d = (x: Tensor, size: PerAxis, options: AvgPoolOptions = {}
 function avgPool(op: string, x: Tensor, size: PerAxis, options: AvgPoolOptions, rank: number, layout: string): Tensor {
   const geometry = poolGeometry(op, x, size, options, rank, layout);
   const sums = primitive.reduce(windowsOf(x, geometry, 0), "sum", lastAxes(x, rank));
+  const { divisor } = options;
+  if (divisor !== undefined) {
+    if (Number.isFinite(divisor) && divisor !== 0) return scaled(sums, 1 / divisor);
+    throw new ValueError(op, `divisor is ${divisor}`, { received: divisor, hint: "use a finite number other than 0" });
+  }
   const around = perAxis(op, "padding", options.padding ?? 0, rank, 0);
   return axesOf(rank).reduce((mean, i) => {
     const counted = options.countIncludePad ?? true ? around[i]! : 0;

@@ -22,6 +22,16 @@ function rangesOf(slices: Attributes["slices"]): readonly Range[] {
   });
 }
 
+/** A slice, and an axis of length 1 where the text says None. */
+function sliced(x: Tensor, slices: Attributes["slices"]): Tensor {
+  if (typeof slices !== "string" || !slices.includes("None")) return slice(x, rangesOf(slices));
+  const parts = slices.split(",").map((part) => part.trim());
+  if (parts.includes("...")) throw new UnknownOption([`slice ${slices}`]);
+  const result = slice(x, rangesOf(parts.filter((part) => part !== "None").join()));
+  const kept = parts.filter((part) => part === "None" || part.includes(":"));
+  return kept.reduce((y, part, axis) => (part === "None" ? expandDims(y, axis) : y), result);
+}
+
 const padModes: Readonly<Record<string, "constant" | "reflect" | "edge" | "circular">> = {
   constant: "constant", reflect: "reflect", replicate: "edge", circular: "circular",
 };
@@ -49,7 +59,7 @@ export const indexing: Table = {
   index_add: ({ x, index, src }, { axis }) => indexAdd(x, index, src, { axis: axis! }),
   embedding: ({ index, w }, { padding_idx }) => take(padding_idx === undefined ? w : fixedRow(w, padding_idx), index),
   one_hot: ({ index }, { num_classes }) => oneHot(index, num_classes, { dtype: "int32" }),
-  slice: ({ x }, { slices }) => slice(x, rangesOf(slices)),
+  slice: ({ x }, { slices }) => sliced(x, slices),
   select: ({ x }, { axis, index }) => select(x, index, { axis: axis! }),
   advanced_index: ({ x, i, j }) => takeNd(x, j ? [i, j] : [i]),
   masked_fill: ({ x, mask }, { value }) => maskedFill(x, mask, value),

@@ -12,6 +12,7 @@ const pooling = ({ stride, padding, ceil_mode }: Attributes) => ({ stride, paddi
 const maxPooling = (attributes: Attributes) => ({ ...pooling(attributes), dilation: attributes.dilation ?? 1 });
 const avgPooling = (attributes: Attributes) => ({
   ...pooling(attributes), countIncludePad: attributes.count_include_pad ?? true,
+  ...(attributes.divisor_override !== undefined && { divisor: attributes.divisor_override }),
 });
 
 /** Convolutions. */
