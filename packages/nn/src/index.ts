@@ -33,4 +33,5 @@ export {
   type Activation, type LayerStatistics, type LayerStatisticsOptions, type LayerStatisticsRow, type RecordOptions,
   type Recording, gradientNorms, layerStatistics, recordActivations,
 } from "./statistics.ts";
+export { type Report as LayerReport, observed } from "./observe.ts";
 export { type Summary, type SummaryOptions, type SummaryRow, summary } from "./summary.ts";

@@ -1,8 +1,8 @@
-/** Ready-made callbacks of `fit`: progress lines, early stopping, checkpoints. */
+/** Ready-made callbacks of `fit` that need no files: progress lines, early stopping, a rate that falls on a plateau. */
+import { type PlateauOptions, type State, learningRateOf, reduceOnPlateau, withLearningRate } from "@dormouse/optim";
 import { ValueError, add, evaluate, mapTree } from "@dormouse/tensor";
-import type { Callback, EpochReport, Progress, Scores, StepReport } from "./fit.ts";
-import { builtin } from "./files.ts";
-import { load, loadWithMetadata, save } from "./save.ts";
+import type { Callback, EpochReport, Progress, StepReport } from "./fit.ts";
+import type { Scores } from "./totals.ts";
 
 export interface ProgressOptions {
   /** Receives every line, and every rewrite of the current line. Default: standard error, or the console. */
@@ -47,8 +47,9 @@ function liveLine({ epoch, step, steps, epochs, scores, examplesPerSecond, secon
   return `epoch ${epoch + 1}/${epochs}  ${bar} ${step}/${steps}  ${show(scores)}  ${Math.round(examplesPerSecond)}/s  ${duration(secondsLeft)} left`;
 }
 
-/** `42 s`, `3:07` or `1:02:45`. */
+/** `42 s`, `3:07` or `1:02:45`; `?` where nothing can be said yet. */
 function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole} s`;
   const two = (value: number): string => String(value % 60).padStart(2, "0");
@@ -78,20 +79,23 @@ export function earlyStopping<M extends object>(options: EarlyStoppingOptions = 
   const { patience = 5, monitor = "loss", minDelta = 0, restoreBest = true } = options;
   const improved = better(monitor, options.mode, minDelta);
   let best: { readonly score: number; readonly epoch: number; readonly model: M | null } | null = null;
-  const consider = (report: EpochReport, model: M | null): void => {
+  const consider = (report: EpochReport, progress: Progress<M> | null): "stop" | undefined => {
     const score = scoreOf("earlyStopping", monitor, report);
-    if (best && !improved(score, best.score)) return;
-    best = { score, epoch: report.epoch, model: restoreBest && model ? copyTree(model) : null };
+    if (best && !improved(score, best.score)) return report.epoch - best.epoch >= patience ? "stop" : undefined;
+    best = { score, epoch: report.epoch, model: restoreBest && progress ? copyTree(validated(progress)) : null };
+    return undefined;
   };
   return {
-    start({ history, model }) {
+    start(progress) {
       best = null;
-      for (const report of history) consider(report, report === history.at(-1) ? model : null);
+      let last: "stop" | undefined;
+      // Within an epoch the weights are no longer those that were validated.
+      for (const report of progress.history) {
+        last = consider(report, progress.step === 0 && report === progress.history.at(-1) ? progress : null);
+      }
+      return last;
     },
-    epoch(report, { model }) {
-      consider(report, model);
-      return report.epoch - best!.epoch >= patience ? "stop" : undefined;
-    },
+    epoch: consider,
     end: ({ reason }) => (reason === "aborted" ? undefined : (best?.model ?? undefined)),
   };
 }
@@ -103,12 +107,19 @@ function copyTree<M extends object>(tree: M): M {
   return copy;
 }
 
-const better =
-  (monitor: string, mode: "min" | "max" = /loss|error|mse|mae/i.test(monitor) ? "min" : "max", minDelta = 0) =>
+/** The weights that the validation scores are of. */
+export const validated = <M>({ average, model }: Progress<M>): M => average?.value ?? model;
+
+const direction = (monitor: string): "min" | "max" => (/loss|error|mse|mae/i.test(monitor) ? "min" : "max");
+
+/** Whether a score is better than the best so far. */
+export const better =
+  (monitor: string, mode: "min" | "max" = direction(monitor), minDelta = 0) =>
   (score: number, best: number): boolean =>
     Number.isNaN(best) || (mode === "min" ? score < best - minDelta : score > best + minDelta);
 
-function scoreOf(op: string, monitor: string, { train, validation }: EpochReport): number {
+/** The score that is monitored: of the validation data, or of the training data where there is no other. */
+export function scoreOf(op: string, monitor: string, { train, validation }: EpochReport): number {
   const score = (validation ?? train)[monitor];
   if (score === undefined) {
     throw new ValueError(op, `there is no score ${monitor}`, {
@@ -120,49 +131,39 @@ function scoreOf(op: string, monitor: string, { train, validation }: EpochReport
   return score;
 }
 
-export interface CheckpointOptions extends Pick<EarlyStoppingOptions, "monitor" | "mode"> {
-  /** Go on from the last checkpoint of the folder, if there is one. Default false. */
-  readonly resume?: boolean;
-  /** Give the model of the best epoch back at the end, unless the run was aborted. Default false. */
-  readonly restoreBest?: boolean;
+export interface ReduceRateOptions extends Omit<PlateauOptions, "mode"> {
+  /** Which score: `loss`, or the name of a metric. Default `loss`. */
+  readonly monitor?: string;
+  /** Whether the score should fall or rise. Default: a loss or error falls, everything else rises. */
+  readonly mode?: "min" | "max";
 }
 
 /**
- * Writes `last.safetensors` after every epoch, and when a run is aborted, and `best.safetensors` after every best
- * epoch: the model, the state of the optimizer, the position in the data and the history, from which a run goes on bit
- * for bit. Needs a file system.
+ * Lowers the learning rate when a validation score has not improved for more than `patience` epochs, as
+ * `reduceOnPlateau` decides it. A resumed run counts the epochs before it. Put it behind `checkpoint`, which reads them.
+ *
+ * Throws `ValueError` where a schedule decides the rate, or the optimizer has none.
+ *
+ * @example
+ * const callbacks = [checkpoint("runs/a", { resume: true }), reduceRate({ factor: 0.5, patience: 3 })];
  */
-export function checkpoint<M extends object>(folder: string, options: CheckpointOptions = {}): Callback<M> {
-  const { monitor = "loss", resume = false, restoreBest = false } = options;
-  const improved = better(monitor, options.mode);
-  let best: number | null = null;
-  const path = (name: "last" | "best"): string => `${folder}/${name}.safetensors`;
-  const write = (name: "last" | "best", { model, state, totals, step, history }: Progress<M>): Promise<void> =>
-    save(path(name), { model, state, totals }, { step: String(step), history: JSON.stringify(history) });
-  const isBest = (report: EpochReport): boolean => {
-    const score = scoreOf("checkpoint", monitor, report);
-    if (best !== null && !improved(score, best)) return false;
-    best = score;
-    return true;
+export function reduceRate<M extends object>({ monitor = "loss", ...options }: ReduceRateOptions = {}): Callback<M> {
+  const plateau = reduceOnPlateau({ ...options, mode: options.mode ?? direction(monitor) });
+  let seen = plateau.init(0);
+  const consider = (report: EpochReport): void => {
+    seen = plateau.update(seen, scoreOf("reduceRate", monitor, report));
   };
   return {
-    async start({ model, state, totals }) {
-      best = null;
-      if (!resume) return undefined;
-      if (!builtin("checkpoint", "node:fs").existsSync(path("last"))) return undefined;
-      const { tree, metadata } = await loadWithMetadata(path("last"), { model, state, totals });
-      const history = JSON.parse(metadata.history!) as EpochReport[];
-      for (const report of history) isBest(report);
-      return { ...tree, history, step: Number(metadata.step) };
+    async start({ history, state }) {
+      // The history knows the rate of its first epoch, and so all that followed from it.
+      seen = plateau.init(history[0]?.learningRate ?? (await learningRateOf(state as State).item()));
+      history.forEach(consider);
+      return { state: withLearningRate(state as State, seen.rate) };
     },
-    async epoch(report, progress) {
-      await write("last", progress);
-      if (isBest(report)) await write("best", progress);
-    },
-    async end(run) {
-      if (run.reason === "aborted") await write("last", run);
-      else if (restoreBest && best !== null) return (await load(path("best"), { model: run.model })).model;
-      return undefined;
+    epoch(report, { state }) {
+      const { rate } = seen;
+      consider(report);
+      return seen.rate === rate ? undefined : { state: withLearningRate(state as State, seen.rate) };
     },
   };
 }

@@ -16,6 +16,8 @@ interface FileModules {
     mkdir(path: string, options: { recursive: true }): Promise<unknown>;
     open(path: string, flags: "r" | "w"): Promise<FileHandle>;
     readFile(path: string): Promise<Uint8Array>;
+    readdir(path: string): Promise<readonly string[]>;
+    rm(path: string, options: { force: true }): Promise<void>;
     rename(from: string, to: string): Promise<void>;
   };
   "node:path": { dirname(path: string): string };
@@ -38,5 +40,12 @@ export function builtin<M extends keyof FileModules>(op: string, name: M): FileM
   });
 }
 
-/** The number of this process, which keeps temporary files of two processes apart. */
-export const processNumber = (): number => host?.pid ?? 0;
+/** Where a file is written before it takes its place; two processes write to different ones. */
+export const temporaryPath = (path: string): string => `${path}.${host?.pid ?? 0}.tmp`;
+
+/** Removes what processes that were killed had begun to write. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  const { readdir, rm } = builtin("checkpoint", "node:fs/promises");
+  if (!builtin("checkpoint", "node:fs").existsSync(folder)) return;
+  for (const name of await readdir(folder)) if (/\.\d+\.tmp$/.test(name)) await rm(`${folder}/${name}`, { force: true });
+}

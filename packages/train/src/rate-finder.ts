@@ -7,9 +7,10 @@ import { type Source, loader } from "@dormouse/data";
 import { type Optimizer, type State, sgd, withLearningRate } from "@dormouse/optim";
 import { type Key, type Tensor, ValueError, compile, foldIn, key, treeLeaves } from "@dormouse/tensor";
 import {
-  type Example, type Forward, type Score, defaultForward, isPair, outputsOf, release, requireExample, requireScalar,
-} from "./fit.ts";
+  type Example, type Forward, defaultForward, isPair, outputsOf, release, requireExample, requireScalar,
+} from "./forward.ts";
 import { breathe } from "./pace.ts";
+import type { Score } from "./totals.ts";
 
 export interface RateFinderOptions<M> {
   readonly data: Source<Example>;

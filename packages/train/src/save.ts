@@ -5,7 +5,7 @@
  */
 import { readSafetensors, writeSafetensors } from "@dormouse/formats";
 import { type DType, ShapeError, ValueError, mapTreeWithPath, namedLeaves, tensor } from "@dormouse/tensor";
-import { builtin, processNumber } from "./files.ts";
+import { builtin, temporaryPath } from "./files.ts";
 
 const names: Readonly<Record<DType, string>> = {
   float32: "F32", float64: "F64", int32: "I32", uint32: "U32", uint8: "U8", bool: "BOOL",
@@ -69,7 +69,7 @@ export async function writeSafely(path: string, bytes: Uint8Array): Promise<void
   const { mkdir, open, rename } = builtin("save", "node:fs/promises");
   const folder = builtin("save", "node:path").dirname(path);
   await mkdir(folder, { recursive: true });
-  const temporary = `${path}.${processNumber()}.tmp`;
+  const temporary = temporaryPath(path);
   const file = await open(temporary, "w");
   try {
     await file.writeFile(bytes);

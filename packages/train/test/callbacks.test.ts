@@ -110,7 +110,7 @@ describe("progress", () => {
   ])("rewrites a line on a terminal, %s seconds before the end", (secondsLeft, left) => {
     let text = "";
     const { step } = progress({ write: (part) => void (text += part), live: true });
-    void step!({ epoch: 1, step: 25, steps: 100, epochs: 3, scores: { loss: 0.5 }, examplesPerSecond: 1234.4, secondsLeft });
+    void step!({ epoch: 1, step: 25, steps: 100, epochs: 3, scores: { loss: 0.5 }, examplesPerSecond: 1234.4, secondsLeft, learningRate: 0.1, gradientNorm: 1 }, null as never);
     expect(text).toBe(`\r\x1b[Kepoch 2/3  █████${"░".repeat(15)} 25/100  loss 0.5000  1234/s  ${left}`);
   });
 });
