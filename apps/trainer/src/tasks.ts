@@ -4,7 +4,7 @@
  */
 import { binaryCrossEntropyWithLogits, crossEntropy, mse } from "@dormouse/losses";
 import { accuracy } from "@dormouse/metrics";
-import { type Tensor, cast, reshape } from "@dormouse/tensor";
+import { type Tensor, cast, concat, reshape } from "@dormouse/tensor";
 import type { Score } from "@dormouse/train";
 import type { Task } from "./schema.ts";
 
@@ -17,8 +17,19 @@ export interface Objective {
 /** Class numbers [n] as a column of zeros and ones beside the logits [n, 1]. */
 const column = (labels: Tensor, logits: Tensor): Tensor => reshape(cast(labels, logits.dtype), [labels.shape[0]!, 1]);
 
+/** The score where outputs are those of several models, one below the other: the targets are the same for each. */
+const ofMembers = (score: Score): Score => (outputs, targets) => {
+  const members = outputs.shape[0]! / targets.shape[0]!;
+  return score(outputs, members === 1 ? targets : concat(Array.from({ length: members }, () => targets), { axis: 0 }));
+};
+
 /** The loss and the running scores of a task. */
 export function objectiveOf(task: Task): Objective {
+  const { loss, metrics } = ofOneModel(task);
+  return { loss: ofMembers(loss), metrics: Object.fromEntries(Object.entries(metrics).map(([name, score]) => [name, ofMembers(score)])) };
+}
+
+function ofOneModel(task: Task): Objective {
   switch (task.kind) {
     case "regression":
       return { loss: mse, metrics: {} };

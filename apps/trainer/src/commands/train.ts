@@ -2,13 +2,14 @@
 import { parameterCount } from "@dormouse/nn";
 import { type Optimizer, adam, adamW, cosineDecay, sgd } from "@dormouse/optim";
 import type { Device } from "@dormouse/tensor/graph";
-import { type Callback, checkpoint, earlyStopping, fit, progress } from "@dormouse/train";
+import { type Callback, checkpoint, earlyStopping, progress } from "@dormouse/train";
 import { stringify } from "yaml";
 import { checkCalibration, describeCalibration } from "../calibration.ts";
 import { conclude, resultsOf, scoresByPart } from "../conclusion.ts";
 import { onDevice } from "../device.ts";
 import { environment } from "../environment.ts";
 import { type ExitCode, Failure, exitCodes } from "../failure.ts";
+import { trainNetwork } from "../learning.ts";
 import { type Network, buildModel, forward } from "../models.ts";
 import { readSettings } from "../layers.ts";
 import { type RunFolder, createRunFolder, openRunFolder } from "../runFolder.ts";
@@ -120,7 +121,7 @@ async function learn(settings: Settings, { parts, schema }: Problem, model: Netw
   if (patience !== null) callbacks.push(earlyStopping<Network>({ patience, restoreBest: false }));
   const steps = epochs * Math.ceil(parts.train.length / batch);
   const started = performance.now();
-  const run = await fit(model, {
+  const run = await trainNetwork(model, settings, schema.task, {
     data: { train: parts.train, validation: parts.validation },
     loss, metrics, optimizer: optimizerOf(settings.training, steps), epochs, batch, seed: settings.seed, forward, callbacks, signal,
   });
