@@ -6,6 +6,8 @@ import { readFile } from "node:fs/promises";
 import { type FeaturesJson, type Target, featuresFromJSON } from "@dormouse/data";
 import { z } from "zod";
 import { Failure } from "./failure.ts";
+import { settingsSchema } from "./settings.ts";
+import type { Reading } from "./sources/reading.ts";
 
 /** What is predicted. Two classes have one output, the logit of the second. */
 export type Task =
@@ -15,7 +17,7 @@ export type Task =
 /** What a model is given: grey images of bytes, or a row of numbers made by fitted features. */
 export type Input =
   | { readonly kind: "image"; readonly height: number; readonly width: number }
-  | { readonly kind: "table"; readonly header: boolean; readonly features: FeaturesJson };
+  | { readonly kind: "table"; readonly reading: Reading; readonly features: FeaturesJson };
 
 export interface Schema {
   readonly format: "dormouse-schema/1";
@@ -45,6 +47,8 @@ export const outputsOf = (task: Task): number => (task.kind === "multiclass" ? t
 export const inputsOf = (input: Input): number =>
   input.kind === "image" ? input.height * input.width : featuresFromJSON(input.features).names.length;
 
+const { columns, header, delimiter, decimal, encoding, comment, missing, ragged } = settingsSchema.shape.data.shape;
+const readingSettings = z.object({ columns, header, delimiter, decimal, encoding, comment, missing, ragged });
 const names = z.array(z.string()).min(2);
 const schemaFile = z.object({
   format: z.literal("dormouse-schema/1"),
@@ -54,7 +58,7 @@ const schemaFile = z.object({
   ]),
   input: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("image"), height: z.int().min(1), width: z.int().min(1) }),
-    z.object({ kind: z.literal("table"), header: z.boolean(), features: z.unknown() }),
+    z.object({ kind: z.literal("table"), reading: readingSettings, features: z.unknown() }),
   ]),
 });
 

@@ -26,6 +26,11 @@ export type Fractions = Readonly<Record<string, number>>;
 export interface SplitOptions<F extends Fractions = Fractions> extends DealOptions {
   /** Default `{ test: 0.2 }`. */
   readonly fractions?: F;
+  /**
+   * Put every example where a hash of its label (and the seed) says: examples with one label stay together, and where
+   * they are does not change when others come or go. Shares are met on average over many labels.
+   */
+  readonly hash?: Labels;
   /** Divide by time: the earliest examples go to the first part of `fractions` (or to `train` if it is not named). */
   readonly time?: ArrayLike<number>;
 }
@@ -51,8 +56,8 @@ export function splitIndices<F extends Fractions = { test: number }>(
   const shares = Object.values(fractions);
   let part: Int32Array;
   if (options.time) {
-    if (options.stratify || options.groups) {
-      throw new ValueError("split", "time does not go with stratify or groups", { hint: "choose one" });
+    if (options.stratify || options.groups || options.hash) {
+      throw new ValueError("split", "time does not go with stratify, groups or hash", { hint: "choose one" });
     }
     checkLength("time", options.time, n);
     const { time } = options;
@@ -60,6 +65,12 @@ export function splitIndices<F extends Fractions = { test: number }>(
       rangeOf(n).sort((a, b) => time[a]! - time[b]! || a - b),
       shares,
     );
+  } else if (options.hash) {
+    if (options.stratify || options.groups) {
+      throw new ValueError("split", "hash does not go with stratify or groups", { hint: "choose one" });
+    }
+    checkLength("hash", options.hash, n);
+    part = byHash(shares, options.hash, options.seed ?? 0);
   } else {
     part = deal(n, shares, options);
   }
@@ -69,7 +80,7 @@ export function splitIndices<F extends Fractions = { test: number }>(
       throw new ValueError("split", `part ${name} (${fractions[name]}) of ${n} examples is empty`, {
         expected: fractions[name],
         received: n,
-        hint: options.groups ? "use more groups or a larger fraction" : "use more examples or a larger fraction",
+        hint: options.groups || options.hash ? "use more groups or a larger fraction" : "use more examples or a larger fraction",
       });
     }
   }
@@ -312,6 +323,24 @@ function dealGroups(order: Uint32Array, shares: readonly number[], groups: Label
     for (const row of members) part[row] = to;
   }
   return part;
+}
+
+/** The part of every label: a uniform number that its characters name, looked up in the shares. */
+function byHash(shares: readonly number[], labels: Labels, seed: number): Int32Array {
+  const known = new Map<unknown, number>();
+  return Int32Array.from({ length: labels.length }, (_, row) => {
+    const label = labels[row];
+    let part = known.get(label);
+    if (part === undefined) {
+      const place = new Random(seed, ...Array.from(String(label), (letter) => letter.codePointAt(0)!)).uniform();
+      let end = 0;
+      part = shares.findIndex((share) => place < (end += share));
+      // Shares add up to 1 but for rounding.
+      if (part < 0) part = shares.length - 1;
+      known.set(label, part);
+    }
+    return part;
+  });
 }
 
 function furthestBehind(shares: readonly number[], given: readonly number[], total: number): number {

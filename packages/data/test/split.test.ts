@@ -88,6 +88,23 @@ describe("splitIndices", () => {
     for (const row of train) expect(testGroups.has(groups[row]!)).toBe(false);
     expect(Math.abs(test.length - 90)).toBeLessThan(8);
   });
+  test("hash: labels stay where they are when others come", () => {
+    const labels = range(4000).map((i) => `patient ${i % 1000}`);
+    const fractions = { train: 0.7, validation: 0.1, calibration: 0.1, test: 0.1 };
+    const parts = splitIndices(4000, { fractions, hash: labels });
+    const partOf = new Map(Object.entries(parts).flatMap(([name, rows]) => [...rows].map((row) => [labels[row], name])));
+    for (const [name, rows] of Object.entries(parts)) for (const row of rows) expect(partOf.get(labels[row])).toBe(name);
+    // 1000 patients: four standard deviations of a binomial count.
+    for (const [name, share] of Object.entries(fractions)) {
+      const count = [...partOf.values()].filter((part) => part === name).length;
+      expect(Math.abs(count - 1000 * share)).toBeLessThan(4 * Math.sqrt(1000 * share * (1 - share)));
+    }
+    const some = labels.filter((_, row) => row % 3 > 0).reverse();
+    for (const [name, rows] of Object.entries(splitIndices(some.length, { fractions, hash: some }))) {
+      for (const row of rows) expect(partOf.get(some[row])).toBe(name);
+    }
+    expect(splitIndices(4000, { fractions, hash: labels, seed: 1 }).test).not.toEqual(parts.test);
+  });
   test("time: everything in the test is later", () => {
     const time = range(20).map((i) => (i * 7) % 20);
     const { train, test } = splitIndices(20, { fractions: { test: 0.25 }, time });
@@ -104,6 +121,9 @@ describe("splitIndices", () => {
     [10, { fractions: { train: 0.5, test: 0.4 } }, /add up to 0.9/],
     [10, { stratify: [1] }, /stratify has 1 entries for 10 examples/],
     [10, { stratify: new Array(10).fill(1), groups: new Array(10).fill(1) }, /does not go with groups/],
+    [10, { hash: new Array(10).fill(1), groups: new Array(10).fill(1) }, /hash does not go with stratify or groups/],
+    [10, { hash: [1] }, /hash has 1 entries for 10 examples/],
+    [10, { hash: new Array(10).fill(1) }, /is empty; use more groups or a larger fraction/],
   ])("%i rows with %o is an error", (n, options, message) => {
     expect(() => splitIndices(n, options)).toThrow(message);
   });

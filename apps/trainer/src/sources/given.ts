@@ -5,7 +5,7 @@ import type { Tensor } from "@dormouse/tensor";
 import type { Example } from "@dormouse/train";
 import { Failure, readingData } from "../failure.ts";
 import type { Schema } from "../schema.ts";
-import { readRows } from "./csv.ts";
+import { readRows } from "./table.ts";
 import { readImages, readTestPair } from "./idx.ts";
 
 /** Examples with targets, to check a model on. */

@@ -10,13 +10,12 @@ import { Failure } from "../failure.ts";
 import { didYouMean } from "../nearest.ts";
 import type { Schema } from "../schema.ts";
 import type { PartialSettings, Settings } from "../settings.ts";
-import { readTableParts } from "./csv.ts";
+import type { PartName } from "./division.ts";
 import { digitParts } from "./digits.ts";
 import { readIdxParts } from "./idx.ts";
+import { readTableParts } from "./table.ts";
 
-/** The parts of the data, by use: weights learn from `train` alone, `calibration` is for choices after training. */
-export const partNames = ["train", "validation", "calibration", "test"] as const;
-export type PartName = (typeof partNames)[number];
+export { type PartName, partNames } from "./division.ts";
 
 /** `y` holds class numbers (int32 [n]), or standardized values (float32 [n, 1]). */
 export type Parts = Readonly<Record<PartName, Dataset<Example>>>;
