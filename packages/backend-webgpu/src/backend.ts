@@ -69,7 +69,8 @@ class Gpu implements WebGpuBackend {
     this.capabilities = {
       name,
       dtypes: supported,
-      maxBindings: limits.maxStorageBuffersPerShaderStage,
+      // One is for the scratch memory that a kernel may ask for.
+      maxBindings: limits.maxStorageBuffersPerShaderStage - 1,
       maxBufferBytes: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
       syncRead: false,
     };

@@ -103,11 +103,13 @@ export function bindStep(program: Program, kernel: Kernel, slots: readonly Slot[
 
   const inTemporaries = ranges.map(({ buffer }) => buffer === "temporaries");
   const together = inTemporaries.some((yes, binding) => yes && writable[binding]);
+  // Scratch memory may have another binding that the kernel writes to.
+  const inScratch = ranges.map(({ buffer }) => buffer === "scratch");
   return {
     layout: {
       bindingOf: placeOfArg.map((place) => (place ? bindings.get(place)! : null)),
       baseOf: placeOfArg.map((place, arg) => (place ? baseInBytes.get(place)! / bytesOf(kernel.args[arg]!.dtype) : 0)),
-      writable: writable.map((yes, binding) => yes || (together && inTemporaries[binding]!)),
+      writable: writable.map((yes, binding) => yes || inScratch[binding]! || (together && inTemporaries[binding]!)),
     },
     ranges,
     spilled: [...spilled.values()],

@@ -39,7 +39,9 @@ export function planProgram(program: Program, maxBindings: number): Plan {
     const what = describeKernel(kernel);
     const generated = generate(kernel, layout);
     const spilledBytes = spilled.reduce((end, { to }) => Math.max(end, to.offset + to.bytes), 0);
-    scratchBytes = Math.max(scratchBytes, generated.scratchBytes, spilledBytes);
+    // What is spilled lies in front of what the kernel asked for.
+    const own: Range = { buffer: "scratch", offset: Math.ceil(spilledBytes / 256) * 256, bytes: generated.scratchBytes };
+    scratchBytes = Math.max(scratchBytes, own.offset + own.bytes);
     for (const { from, to } of spilled) actions.push({ kind: "copy", from, to });
     for (const arg of generated.clears) {
       const { dtype, length } = kernel.args[arg]!;
@@ -51,9 +53,7 @@ export function planProgram(program: Program, maxBindings: number): Plan {
     }
     for (const dispatch of generated.dispatches) {
       const bound = dispatch.bindings.map(({ memory }): Range =>
-        memory === "scratch"
-          ? { buffer: "scratch", offset: 0, bytes: generated.scratchBytes }
-          : ranges[layout.bindingOf[memory]!]!,
+        memory === "scratch" ? own : ranges[layout.bindingOf[memory]!]!,
       );
       actions.push({ kind: "dispatch", dispatch, ranges: bound, what });
     }

@@ -99,6 +99,20 @@ test("rows have the lanes that their length pays for", () => {
   expect(rows(100_000, 4096, [1, 100_000]).lanes).toBe(1);
 });
 
+test("few long rows are shared by several workgroups", () => {
+  const rows = (outer: number, inner: number, body = load(0, dense(outer, inner))): Kernel => ({
+    kind: "loop", args: [argument(outer * inner), argument(outer, "write")], outer: [outer], inner: [inner],
+    stages: [
+      { kind: "reduce", combine: "sum", dtype: "float32", body },
+      { kind: "store", level: "outer", arg: 1, at: affine([1, 0]), body: result(0) },
+    ],
+  });
+  const groups = (kernel: Kernel): string[] => shadersOf(kernel).match(/: \d+ workgroups/g)!;
+  expect(groups(rows(1, 1_000_000))).toEqual([": 245 workgroups", ": 1 workgroups"]);
+  expect(groups(rows(300, 20_000))).toEqual([": 300 workgroups"]);
+  expect(groups(rows(1, 8000))).toEqual([": 1 workgroups"]);
+});
+
 test("blocks of a product shrink until there are enough tiles", () => {
   expect(chooseBlock({ batch: 1, m: 4096, n: 4096, k: 64 })).toEqual([4, 4]);
   expect(chooseBlock({ batch: 1, m: 64, n: 10, k: 64 })).toEqual([1, 1]);

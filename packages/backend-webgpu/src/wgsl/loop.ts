@@ -1,6 +1,7 @@
 /**
  * Loop kernels: maps, reductions and rows. A workgroup takes some rows (outer indices) with some lanes each, from 256
- * rows of one lane to one row of 256 lanes; the lanes of a row share its reductions. Refuses products and scatters.
+ * rows of one lane to one row of 256 lanes; the lanes of a row share its reductions. Few very long rows are shared by
+ * several workgroups and take a second dispatch. Refuses products and scatters.
  *
  * Nothing a row stores is read by another lane: lowering lets an output share memory with an input only where both are
  * touched at the same index of the same pass.
@@ -29,20 +30,88 @@ export function generateLoop(kernel: LoopKernel, layout: Layout): GeneratedKerne
   const shader = new Shader(kernel.args, layout);
   const plan = planRows(kernel, rows, length);
   const groups = Math.ceil(rows / plan.rows);
+  const parts = planParts(kernel, plan, groups, length);
+  if (parts > 1) return inParts(kernel, layout, plan, { parts, chunk: Math.ceil(length / parts) });
   const outer = unravel("row", kernel.outer, "i");
-  const body = [...place(plan), `let inside = row < ${rows}u;`];
+  const body = [...place(plan, "group"), `let inside = row < ${rows}u;`];
   if (plan.lanes === 1) body.push("if (!inside) { return; }");
-  body.push(...outer.lines, ...stagesOf(kernel, shader, plan, length, outer.names));
+  body.push(...outer.lines, ...stagesOf(kernel, shader, plan, length, outer.names, null));
   return { dispatches: [shader.finish(groups, body)], clears: [], scratchBytes: 0 };
 }
 
+/** A row shared by several workgroups, each with some of its elements. */
+interface Parts {
+  readonly parts: number;
+  readonly chunk: number;
+}
+
+/** Workgroups that keep a GPU busy, and elements of a row that are worth a workgroup. */
+const BUSY = { groups: 64, elements: 4096 } as const;
+
+/**
+ * Workgroups that share a row. More than one where there are too few rows for a GPU, and where the sums or maxima of a
+ * row need nothing but its elements, so that a second dispatch can bring the parts together.
+ */
+export function planParts({ stages }: LoopKernel, plan: RowPlan, groups: number, length: number): number {
+  if (plan.lanes === 1 || groups >= BUSY.groups || length < 2 * BUSY.elements) return 1;
+  const isPlain = stages.every((stage) =>
+    stage.kind === "store"
+      ? stage.level === "outer"
+      : stage.combine !== "argmax" && stage.dtype === "float32" && scalarOrder([stage.body]).every(({ op }) => op !== "result"),
+  );
+  return isPlain ? Math.min(Math.ceil(length / BUSY.elements), Math.ceil((4 * BUSY.groups) / groups)) : 1;
+}
+
+/** Two dispatches: what each part of a row comes to, then the row. */
+function inParts(kernel: LoopKernel, layout: Layout, plan: RowPlan, { parts, chunk }: Parts): GeneratedKernel {
+  const rows = sizeOf(kernel.outer);
+  const outer = unravel("row", kernel.outer, "i");
+  const first = new Shader(kernel.args, layout);
+  first.useScratch();
+  const partial = [
+    `let part = group % ${parts}u;`,
+    ...place(plan, `(group / ${parts}u)`),
+    `let inside = row < ${rows}u;`,
+    ...outer.lines,
+    ...stagesOf(kernel, first, plan, sizeOf(kernel.inner), outer.names, { parts, chunk }),
+  ];
+  const second = new Shader(kernel.args, layout);
+  second.useScratch();
+  const results = new Map<number, string>();
+  const reduced = kernel.stages.flatMap((stage, number): string[] => {
+    if (stage.kind !== "reduce") return [];
+    const combiner = combinerOf(second, stage, stage.dtype, number);
+    results.set(number, `result${number}`);
+    const held = `scratch[(${number * rows}u + row) * ${parts}u + part]`;
+    return [
+      ...combiner.declare,
+      `for (var part = 0u; part < ${parts}u; part++) { ${combiner.take(held, "0")} }`,
+      `let result${number} = ${combiner.result};`,
+    ];
+  });
+  const index = [...outer.names, ...kernel.inner.map(() => null)];
+  const stores = kernel.stages.filter((stage) => stage.kind === "store");
+  const final = [
+    ...place({ lanes: 1, rows: LANES, innerFirst: false }, "group"),
+    `if (row >= ${rows}u) { return; }`,
+    ...outer.lines,
+    ...reduced,
+    ...storePass(second, stores, index, results),
+  ];
+  return {
+    dispatches: [first.finish(Math.ceil(rows / plan.rows) * parts, partial), second.finish(Math.ceil(rows / LANES), final)],
+    clears: [],
+    scratchBytes: 4 * kernel.stages.length * rows * parts,
+  };
+}
+
 /** Lines that find the row and the position of a lane in it. */
-function place({ lanes, rows, innerFirst }: RowPlan): string[] {
-  if (lanes === 1) return [`let row = group * ${LANES}u + lane;`];
-  if (rows === 1) return ["let row = group;", "let member = lane;"];
+function place({ lanes, rows, innerFirst }: RowPlan, group: string): string[] {
+  if (lanes === 1) return [`let row = ${group} * ${LANES}u + lane;`];
+  if (rows === 1) return [`let row = ${group};`, "let member = lane;"];
   return innerFirst
-    ? [`let row = group * ${rows}u + lane / ${lanes}u;`, `let member = lane % ${lanes}u;`]
-    : [`let row = group * ${rows}u + lane % ${rows}u;`, `let member = lane / ${rows}u;`];
+    ? [`let row = ${group} * ${rows}u + lane / ${lanes}u;`, `let member = lane % ${lanes}u;`]
+    : [`let row = ${group} * ${rows}u + lane % ${rows}u;`, `let member = lane / ${rows}u;`];
 }
 
 /** Rows below this many elements go to one invocation each. */
@@ -88,8 +157,10 @@ function stagesOf(
   plan: RowPlan,
   length: number,
   outer: readonly (string | null)[],
+  part: Parts | null,
 ): string[] {
   const { stages, inner } = kernel;
+  const rows = sizeOf(kernel.outer);
   const lines: string[] = [];
   const results = new Map<number, string>();
   /** A loop over the inner positions of a lane. */
@@ -99,8 +170,10 @@ function stagesOf(
     const inside = body([...outer, ...position.names]);
     // A row of one element is never shared.
     if (length === 1) return void lines.push("{", ...indented(inside), "}");
-    const [start, step] = plan.lanes === 1 ? ["0u", 1] : ["member", plan.lanes];
-    const end = plan.lanes === 1 ? `${length}u` : `select(0u, ${length}u, inside)`;
+    const [first, step] = plan.lanes === 1 ? ["0u", 1] : ["member", plan.lanes];
+    const start = part ? `part * ${part.chunk}u + ${first}` : first;
+    const last = part ? `min((part + 1u) * ${part.chunk}u, ${length}u)` : `${length}u`;
+    const end = plan.lanes === 1 ? last : `select(0u, ${last}, inside)`;
     lines.push(`for (var position = ${start}; position < ${end}; position += ${step}u) {`);
     lines.push(...indented([...position.lines, ...inside]), "}");
   };
@@ -117,12 +190,16 @@ function stagesOf(
         const [stride, first] = plan.innerFirst ? [1, "lane - member"] : [plan.rows, `lane % ${plan.rows}u`];
         lines.push(...combiner.together(plan.lanes, stride, first, "member"));
       }
+      if (part) {
+        const held = `scratch[(${number * rows}u + row) * ${part.parts}u + part]`;
+        return void lines.push(`if (inside && member == 0u) { ${held} = ${combiner.result}; }`);
+      }
       const name = `result${number}`;
       lines.push(`let ${name} = ${combiner.result};`);
       results.set(number, name);
       return;
     }
-    if (startsPass(stages, number)) {
+    if (!part && startsPass(stages, number)) {
       const pass = passAt(stages, number);
       if (stage.level === "inner") return each((index) => storePass(shader, pass, index, results));
       const index = [...outer, ...inner.map(() => null)];
