@@ -1,5 +1,5 @@
 /**
- * Every case that comes with the repository, on every backend: one test for each group. And the comparison itself: a
+ * Every case that comes with the repository, on every backend: one test for each group (on software GPUs, of some). And the comparison itself: a
  * wrong number, shape, dtype or index has to fail. DORMOUSE_DATA names the folder of data sets that some cases need.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,6 +17,7 @@ import { runCommand } from "../src/command.ts";
 import { compareArray, worstMismatch } from "../src/compare.ts";
 import { readInterop } from "../src/interop.ts";
 import { runSuite } from "../src/suite.ts";
+import { describeOnGpu, device as gpu } from "../../../packages/backend-webgpu/test/gpu.ts";
 
 const folder = fileURLToPath(new URL("../cases", import.meta.url));
 const files = [...readCases(folder), ...readInterop(folder)];
@@ -53,6 +54,21 @@ for (const [name, make] of [["reference", reference], ["cpu", cpu]] as const) {
     }, 180_000);
   });
 }
+
+/** Groups that between them meet every kind of kernel; all of them take minutes on software: DORMOUSE_WEBGPU=all. */
+const onGpu = ["ops-unary", "ops-matmul", "ops-linalg", "ops-conv", "ops-pool", "ops-index", "ops-sort", "ops-softmax", "init-rng"];
+
+describeOnGpu("the conformance suite", () => {
+  beforeAll(() => void setDevice(gpu));
+  afterAll(() => void setDevice(null));
+
+  test.each(process.env["DORMOUSE_WEBGPU"] === "all" ? groups : onGpu)("%s", async (group) => {
+    const report = await runSuite(files, { group, supported: gpu!.backend.capabilities.dtypes });
+    expect(report.failures.map(({ case: id, dtype, message }) => `${id}: ${dtype} ${message}`)).toEqual([]);
+    const unexplained = (report.unknown[group] ?? []).filter((name) => !name.endsWith("(float64 is not supported)"));
+    expect(unexplained).toEqual((skipped[group] ?? []).filter((name) => unexplained.includes(name)));
+  }, 300_000);
+});
 
 const vector = (...data: NonNullable<ArraySpec["data"]>): ArraySpec => ({ shape: [data.length], dtype: "float64", data });
 const got = (...data: number[]) => ({ shape: [data.length], data });
