@@ -1,233 +1,226 @@
 /**
- * Dense linear algebra: triangular solves and the direct factorizations, one workgroup for each matrix of a batch, in
- * float32 throughout. The algorithms are those of Golub and Van Loan, "Matrix Computations" (4th ed.), ordered so that
- * a step updates all that is left of a matrix at once. Eigenvalues and singular values are in `jacobi.ts`.
+ * Dense linear algebra in float32: which shader makes which factorization, and triangular solves. A workgroup takes a
+ * matrix of the batch and its lanes share rows, columns or elements. Algorithms are those of Golub and Van Loan, "Matrix
+ * Computations" (4th ed.), with sections named where they are used; those of Jacobi are in `jacobi.ts`.
  */
 import type { FactorRoutine, TriangularSolveRoutine } from "@dormouse/tensor/graph";
 import { factorLength } from "@dormouse/tensor/graph";
-import { generateEigen, generateSingular } from "./jacobi.ts";
-import { type GeneratedKernel, type Layout, LANES, indented } from "./shader.ts";
-import { type MatrixRoutine, MatrixShader, floatBytes, lanesFor, shared } from "./team.ts";
+import { eighBody, eighScratch, svdBody, svdScratch } from "./jacobi.ts";
+import { type GeneratedKernel, type Layout, LANES, MATRIX_LANES, Shader } from "./shader.ts";
 
-/** Makes the shaders of a factorization or of a triangular solve. */
-export function generateMatrixRoutine(kernel: MatrixRoutine, layout: Layout): GeneratedKernel {
-  const { batch, rows, columns, name } = kernel;
-  if (batch * rows * columns === 0) return { dispatches: [], clears: [], scratchBytes: 0 };
-  switch (name) {
-    case "triangularSolve":
-      return triangularSolve(kernel as TriangularSolveRoutine, layout);
-    case "cholesky":
-      return cholesky(kernel as FactorRoutine, layout);
-    case "lu":
-      return lu(kernel as FactorRoutine, layout);
-    case "qr":
-      return qr(kernel as FactorRoutine, layout);
-    case "eigh":
-      return generateEigen(kernel as FactorRoutine, layout);
-    case "svd":
-      return generateSingular(kernel as FactorRoutine, layout);
+/** Makes the shader of a factorization or of a triangular solve. */
+export function generateMatrixRoutine(kernel: FactorRoutine | TriangularSolveRoutine, layout: Layout): GeneratedKernel {
+  if (kernel.args.at(-1)!.length === 0) return { dispatches: [], clears: [], scratchBytes: 0 };
+  if (kernel.name === "triangularSolve") return triangularSolve(kernel, layout);
+  const { name, batch, rows, columns } = kernel;
+  const shader = new Shader(kernel.args, layout);
+  const length = factorLength(name, rows, columns);
+  shader.declare(`const m = ${rows};\nconst n = ${columns};`);
+  shader.declare(`fn given(at: i32) -> f32 { return ${shader.load(0, "at")!}; }`);
+  shader.declare(`fn made(at: i32) -> f32 { return ${shader.load(1, "at")!}; }`);
+  shader.declare(`fn make(at: i32, value: f32) { ${shader.store(1, "at", "value")!} }`);
+  const { text, scratch } = factorizations[name](shader, rows, columns);
+  if (scratch > 0) shader.useScratch();
+  const body = [
+    "let me = i32(lane);",
+    `let a = i32(group) * ${rows * columns};`,
+    `let out = i32(group) * ${length};`,
+    ...(scratch > 0 ? [`let own = i32(group) * ${scratch};`] : []),
+    ...text.split("\n"),
+  ];
+  return { dispatches: [shader.finish(batch, body, MATRIX_LANES)], clears: [], scratchBytes: 4 * scratch * batch };
+}
+
+/** Statements, and elements of scratch memory for each matrix. */
+export interface MatrixBody {
+  readonly text: string;
+  readonly scratch: number;
+}
+
+const factorizations: Readonly<Record<FactorRoutine["name"], (shader: Shader, m: number, n: number) => MatrixBody>> = {
+  /** Outer products (4.2.6). */
+  cholesky: (shader) => ({
+    scratch: 0,
+    text: `for (var e = me; e < n * n; e += ${MATRIX_LANES}) {
+  let i = e / n;
+  let j = e % n;
+  make(out + e, select(0.0f, 0.5f * given(a + e) + 0.5f * given(a + j * n + i), j <= i));
+}
+storageBarrier();
+for (var k = 0; k < n; k++) {
+  if (me == 0) {
+    let rest = made(out + k * n + k);
+    make(out + k * n + k, select(${shader.call("not_a_number")}, sqrt(max(rest, 0.0f)), ${shader.call("less_f32", "0.0f", "rest")}));
   }
+  storageBarrier();
+  let pivot = made(out + k * n + k);
+  for (var i = k + 1 + me; i < n; i += ${MATRIX_LANES}) { make(out + i * n + k, made(out + i * n + k) / pivot); }
+  storageBarrier();
+  let left = n - k - 1;
+  for (var e = me; e < left * left; e += ${MATRIX_LANES}) {
+    let i = k + 1 + e / max(left, 1);
+    let j = k + 1 + e % max(left, 1);
+    if (j <= i) { make(out + i * n + j, made(out + i * n + j) - made(out + i * n + k) * made(out + j * n + k)); }
+  }
+  storageBarrier();
+}`,
+  }),
+
+  /** Gaussian elimination with partial pivoting (3.4). */
+  lu(shader) {
+    shader.declare("var<workgroup> chosen: i32;");
+    return {
+      scratch: 0,
+      text: `for (var e = me; e < n * n; e += ${MATRIX_LANES}) { make(out + e, given(a + e)); }
+for (var i = me; i < n; i += ${MATRIX_LANES}) { make(out + n * n + i, f32(i)); }
+storageBarrier();
+for (var k = 0; k < n; k++) {
+  if (me == 0) {
+    chosen = k;
+    for (var i = k + 1; i < n; i++) {
+      if (${shader.call("less_f32", "abs(made(out + chosen * n + k))", "abs(made(out + i * n + k))")}) { chosen = i; }
+    }
+  }
+  let pivot = workgroupUniformLoad(&chosen);
+  if (pivot != k) {
+    // The last column is the row's number, which is stored apart.
+    for (var j = me; j <= n; j += ${MATRIX_LANES}) {
+      let here = out + select(k * n + j, n * n + k, j == n);
+      let there = out + select(pivot * n + j, n * n + pivot, j == n);
+      let moved = made(here);
+      make(here, made(there));
+      make(there, moved);
+    }
+  }
+  storageBarrier();
+  let head = made(out + k * n + k);
+  let vanishes = ${shader.call("equal_f32", "head", "0.0f")};
+  for (var i = k + 1 + me; i < n; i += ${MATRIX_LANES}) {
+    if (!vanishes) { make(out + i * n + k, made(out + i * n + k) / head); }
+  }
+  storageBarrier();
+  let left = n - k - 1;
+  for (var e = me; e < left * left; e += ${MATRIX_LANES}) {
+    let i = k + 1 + e / max(left, 1);
+    let j = k + 1 + e % max(left, 1);
+    if (!vanishes) { make(out + i * n + j, made(out + i * n + j) - made(out + i * n + k) * made(out + k * n + j)); }
+  }
+  storageBarrier();
+}`,
+    };
+  },
+
+  /** Householder reflections (5.2), then the signs of the rows of r turned. */
+  qr(shader, m, n) {
+    declareScale(shader);
+    // The columns, then the diagonal of r and the squares of the reflections.
+    const [diagonal, squares] = [m * n, m * n + n];
+    return {
+      scratch: m * n + 2 * n,
+      text: `let scale = scale_of(lane, a);
+for (var e = me; e < m * n; e += ${MATRIX_LANES}) { scratch[own + e] = given(a + e) / scale; }
+storageBarrier();
+for (var k = 0; k < n; k++) {
+  if (me == 0) {
+    var square = 0.0f;
+    for (var i = k; i < m; i++) { square += scratch[own + i * n + k] * scratch[own + i * n + k]; }
+    let length = sqrt(square);
+    let head = scratch[own + k * n + k];
+    let turned = select(length, -length, head > 0.0f);
+    scratch[own + ${diagonal} + k] = turned;
+    scratch[own + k * n + k] = head - turned;
+    // |x - turned·e|² without the cancellation that the sign of turned avoids.
+    scratch[own + ${squares} + k] = 2.0f * length * (length + abs(head));
+  }
+  storageBarrier();
+  let square = scratch[own + ${squares} + k];
+  for (var j = k + 1 + me; j < n; j += ${MATRIX_LANES}) {
+    if (square > 0.0f || ${shader.call("is_nan", "square")}) {
+      var share = 0.0f;
+      for (var i = k; i < m; i++) { share += scratch[own + i * n + k] * scratch[own + i * n + j]; }
+      let factor = 2.0f * share / square;
+      for (var i = k; i < m; i++) { scratch[own + i * n + j] -= factor * scratch[own + i * n + k]; }
+    }
+  }
+  storageBarrier();
 }
-
-/** Right-hand sides that a workgroup solves for. */
-const SIDES = 16;
-
-/** Substitution by columns (3.1.3): what is found is subtracted from all rows that are left. */
-function triangularSolve(kernel: TriangularSolveRoutine, layout: Layout): GeneratedKernel {
-  const { batch, rows, columns, lower, unit } = kernel;
-  const lanes = lanesFor(rows * Math.min(columns, SIDES));
-  const shader = new MatrixShader(kernel, layout, lanes, 0, [rows * rows, rows * columns, rows * columns]);
-  const pieces = Math.ceil(columns / SIDES);
-  const divide = `set_result(j * ${columns}u + first + c, result(j * ${columns}u + first + c) / given(j * ${rows + 1}u));`;
-  const body = [
-    `let first = group % ${pieces}u * ${SIDES}u;`,
-    `let width = min(${SIDES}u, ${columns}u - first);`,
-    ...shared(lanes, "e", "0u", `${rows}u * width`, [
-      `let at = e / width * ${columns}u + first + e % width;`,
-      "set_result(at, right(at));",
-    ]),
-    "storageBarrier();",
-    `for (var step = 0u; step < ${rows}u; step++) {`,
-    ...indented([
-      `let j = ${lower ? "step" : `${rows - 1}u - step`};`,
-      ...(unit ? [] : [...shared(lanes, "c", "0u", "width", [divide]), "storageBarrier();"]),
-      ...shared(lanes, "e", "0u", `(${rows - 1}u - step) * width`, [
-        `let i = ${lower ? "j + 1u + " : ""}e / width;`,
-        "let c = first + e % width;",
-        `let at = i * ${columns}u + c;`,
-        `set_result(at, fma(-given(i * ${rows}u + j), result(j * ${columns}u + c), result(at)));`,
-      ]),
-      "storageBarrier();",
-    ]),
-    "}",
-  ];
-  return { dispatches: [shader.finish(batch * pieces, body, pieces)], clears: [], scratchBytes: 0 };
+for (var e = me; e < m * n; e += ${MATRIX_LANES}) { make(out + e, select(0.0f, 1.0f, e / n == e % n)); }
+storageBarrier();
+for (var j = me; j < n; j += ${MATRIX_LANES}) {
+  let sign = select(1.0f, -1.0f, scratch[own + ${diagonal} + j] < 0.0f);
+  for (var k = n - 1; k >= 0; k--) {
+    let square = scratch[own + ${squares} + k];
+    if (square > 0.0f || ${shader.call("is_nan", "square")}) {
+      var share = 0.0f;
+      for (var i = k; i < m; i++) { share += scratch[own + i * n + k] * made(out + i * n + j); }
+      let factor = 2.0f * share / square;
+      for (var i = k; i < m; i++) { make(out + i * n + j, made(out + i * n + j) - factor * scratch[own + i * n + k]); }
+    }
+  }
+  for (var i = 0; i < m; i++) { make(out + i * n + j, made(out + i * n + j) * sign); }
 }
+for (var e = me; e < n * n; e += ${MATRIX_LANES}) {
+  let i = e / n;
+  let j = e % n;
+  let sign = select(1.0f, -1.0f, scratch[own + ${diagonal} + i] < 0.0f);
+  let value = select(scratch[own + i * n + j], scratch[own + ${diagonal} + i], i == j);
+  make(out + m * n + e, select(0.0f, value * sign * scale, i <= j));
+}`,
+    };
+  },
 
-/** Steps from the first column to the last, in the memory of the result. */
-function inPlace(
-  kernel: FactorRoutine,
-  layout: Layout,
-  make: (shader: MatrixShader, n: number) => string[],
-): GeneratedKernel {
-  const { batch, rows: n, name } = kernel;
-  const shader = new MatrixShader(kernel, layout, lanesFor(n * n), 0, [n * n, factorLength(name, n, n)]);
-  return { dispatches: [shader.finish(batch, make(shader, n))], clears: [], scratchBytes: 0 };
-}
+  eigh(shader, m, n) {
+    declareScale(shader);
+    return { text: eighBody(shader, n), scratch: eighScratch(m) };
+  },
 
-/** The lines that subtract a column times a row from all that is below and to the right of element (k, k). */
-const updateRest = (lanes: number, n: number, row: string, isLower: boolean): string[] => [
-  `let rest = ${n - 1}u - k;`,
-  ...shared(lanes, "e", "0u", "rest * rest", [
-    "let i = k + 1u + e / rest;",
-    "let j = k + 1u + e % rest;",
-    `${isLower ? "if (j <= i) { " : ""}set_result(i * ${n}u + j, fma(-result(i * ${n}u + k), ${row}, result(i * ${n}u + j)));${isLower ? " }" : ""}`,
-  ]),
-];
+  svd(shader, m, n) {
+    declareScale(shader);
+    return { text: svdBody(shader, m, n), scratch: svdScratch(m, n) };
+  },
+};
 
-/** By outer products (4.2.5), on the lower triangle. */
-const cholesky = (kernel: FactorRoutine, layout: Layout): GeneratedKernel =>
-  inPlace(kernel, layout, (shader, n) => [
-    ...shared(shader.lanes, "e", "0u", `${n * n}u`, [
-      `let i = e / ${n}u;`,
-      `let j = e % ${n}u;`,
-      `set_result(e, select(0.0f, 0.5f * given(e) + 0.5f * given(j * ${n}u + i), j <= i));`,
-    ]),
-    "storageBarrier();",
-    `for (var k = 0u; k < ${n}u; k++) {`,
-    ...indented([
-      `let pivot = result(k * ${n + 1}u);`,
-      `let isPositive = ${shader.call("less_f32", "0.0f", "pivot")};`,
-      `let diagonal = select(${shader.call("not_a_number")}, ${shader.call("sqrt_f32", "pivot")}, isPositive);`,
-      "storageBarrier();",
-      `if (lane == 0u) { set_result(k * ${n + 1}u, diagonal); }`,
-      ...shared(shader.lanes, "i", "k + 1u", `${n}u`, [`set_result(i * ${n}u + k, result(i * ${n}u + k) / diagonal);`]),
-      "storageBarrier();",
-      ...updateRest(shader.lanes, n, `result(j * ${n}u + k)`, true),
-      "storageBarrier();",
-    ]),
-    "}",
-  ]);
-
-/** Gaussian elimination with partial pivoting, by outer products (3.4). */
-const lu = (kernel: FactorRoutine, layout: Layout): GeneratedKernel =>
-  inPlace(kernel, layout, (shader, n) => {
-    shader.declare("var<workgroup> largest: atomic<u32>;");
-    shader.declare("var<workgroup> place: atomic<u32>;");
-    // NaN is a pivot only where it is met first, as in a search by comparisons.
-    shader.declare(`fn size(i: u32, k: u32) -> u32 {
-  let x = result(i * ${n}u + k);
-  return select(bitcast<u32>(x) & 0x7fffffffu, select(0u, 0xffffffffu, i == k), ${shader.call("is_nan", "x")});
+/**
+ * `scale_of`: the largest power of two that is at most the largest magnitude. Dividing by it is exact, and keeps squares
+ * in range. 1 where an element is not finite.
+ */
+function declareScale(shader: Shader): void {
+  shader.declare(`var<workgroup> largest_bits: array<u32, ${MATRIX_LANES}>;\nvar<workgroup> scale_bits: u32;`);
+  shader.declare(`fn scale_of(lane: u32, a: i32) -> f32 {
+  var largest = 0u;
+  for (var e = i32(lane); e < m * n; e += ${MATRIX_LANES}) { largest = max(largest, bitcast<u32>(given(a + e)) & 0x7fffffffu); }
+  largest_bits[lane] = largest;
+  workgroupBarrier();
+  if (lane == 0u) {
+    for (var i = 1u; i < ${MATRIX_LANES}u; i++) { largest = max(largest, largest_bits[i]); }
+    // Up to 2^125, so that a driver may multiply by the inverse.
+    let exponent = min(largest & 0x7f800000u, 0x7e000000u);
+    scale_bits = select(exponent, 0x3f800000u, largest >= 0x7f800000u || exponent == 0u);
+  }
+  return bitcast<f32>(workgroupUniformLoad(&scale_bits));
 }`);
-    return [
-      ...shared(shader.lanes, "e", "0u", `${n * n}u`, ["set_result(e, given(e));"]),
-      ...shared(shader.lanes, "i", "0u", `${n}u`, [`set_result(${n * n}u + i, f32(i));`]),
-      "storageBarrier();",
-      `for (var k = 0u; k < ${n}u; k++) {`,
-      ...indented([
-        `if (lane == 0u) { atomicStore(&largest, 0u); atomicStore(&place, ${n}u); }`,
-        "workgroupBarrier();",
-        ...shared(shader.lanes, "i", "k", `${n}u`, ["atomicMax(&largest, size(i, k));"]),
-        "workgroupBarrier();",
-        ...shared(shader.lanes, "i", "k", `${n}u`, ["if (size(i, k) == atomicLoad(&largest)) { atomicMin(&place, i); }"]),
-        "workgroupBarrier();",
-        "let pivot = atomicLoad(&place);",
-        // The column behind the last stands for the list of rows.
-        ...shared(shader.lanes, "j", "0u", `${n + 1}u`, [
-          `let here = select(k * ${n}u + j, ${n * n}u + k, j == ${n}u);`,
-          `let there = select(pivot * ${n}u + j, ${n * n}u + pivot, j == ${n}u);`,
-          "let kept = result(here);",
-          "set_result(here, result(there));",
-          "set_result(there, kept);",
-        ]),
-        "storageBarrier();",
-        "workgroupBarrier();",
-        `let diagonal = result(k * ${n + 1}u);`,
-        "let isUseful = (bitcast<u32>(diagonal) & 0x7fffffffu) != 0u;",
-        "if (isUseful) {",
-        ...indented(shared(shader.lanes, "i", "k + 1u", `${n}u`, [`set_result(i * ${n}u + k, result(i * ${n}u + k) / diagonal);`])),
-        "}",
-        "storageBarrier();",
-        "if (isUseful) {",
-        ...indented(updateRest(shader.lanes, n, `result(k * ${n}u + j)`, false)),
-        "}",
-        "storageBarrier();",
-      ]),
-      "}",
-    ];
-  });
+}
 
-/** A square of a scaled length below this counts as 0: its inverse would leave the range of float32. */
-const NOTHING = "1e-36f";
-
-/** Householder reflections (5.2), then the signs of the rows of r turned. */
-function qr(kernel: FactorRoutine, layout: Layout): GeneratedKernel {
-  const { batch, rows: m, columns: n } = kernel;
-  const lanes = lanesFor(m * n);
-  // The columns of a, which become those of r above the vectors of the reflections; the columns of q.
-  const [q, factors, diagonals, work] = [m * n, 2 * m * n, 2 * m * n + n, 2 * m * n + 2 * n];
-  const shader = new MatrixShader(kernel, layout, lanes, work, [m * n, factorLength("qr", m, n)]);
-  const team = Math.min(LANES, lanes / Math.min(lanes, 2 ** Math.ceil(Math.log2(n))));
-  const teams = lanes / team;
-  const members = (lines: string): string => `for (var i = k + member; i < ${m}u; i += ${team}u) { ${lines} }`;
-  const sum = shader.sum("part", team);
-  shader.declare([
-    "/** Reflects columns from `first` on in the vector of step k. */",
-    "fn reflect(lane: u32, k: u32, columns: u32, first: u32) {",
-    `  let member = lane % ${team}u;`,
-    `  for (var start = first; start < ${n}u; start += ${teams}u) {`,
-    `    let j = start + lane / ${team}u;`,
-    `    let column = columns + j * ${m}u;`,
-    "    var part = 0.0f;",
-    `    if (j < ${n}u) { ${members(`part = fma(work(k * ${m}u + i), work(column + i), part);`)} }`,
-    `    let share = ${sum} * work(${factors}u + k);`,
-    `    if (j < ${n}u) { ${members(`set_work(column + i, fma(-share, work(k * ${m}u + i), work(column + i)));`)} }`,
-    "  }",
-    "  storageBarrier();",
-    "}",
-  ].join("\n"));
+/** Substitution (3.1): one invocation for each column. */
+function triangularSolve({ args, batch, rows, columns, lower, unit }: TriangularSolveRoutine, layout: Layout): GeneratedKernel {
+  const shader = new Shader(args, layout);
+  const all = batch * columns;
+  const row = (step: string): string => (lower ? step : `${rows - 1} - ${step}`);
+  const at = (i: string): string => `x + (${i}) * ${columns}`;
   const body = [
-    `let found = ${shader.exponent(m * n)};`,
-    // What is not finite stays so without a scale.
-    "let exponent = select(found, 127u, found == 255u);",
-    ...shared(lanes, "e", "0u", `${m * n}u`, [
-      `let j = e / ${m}u;`,
-      `let i = e % ${m}u;`,
-      `set_work(e, given(i * ${n}u + j) * inverse_scale_of(exponent));`,
-      `set_work(${q}u + e, select(0.0f, 1.0f, i == j));`,
-    ]),
-    "storageBarrier();",
-    `for (var k = 0u; k < ${n}u; k++) {`,
-    ...indented([
-      "var part = 0.0f;",
-      ...shared(lanes, "i", "k", `${m}u`, [`part = fma(work(k * ${m}u + i), work(k * ${m}u + i), part);`]),
-      `let head = work(k * ${m + 1}u);`,
-      `let length = ${shader.call("sqrt_f32", shader.sum("part"))};`,
-      "if (lane == 0u) {",
-      "  let diagonal = select(length, -length, head > 0.0f);",
-      "  let square = 2.0f * length * (length + abs(head));",
-      `  set_work(k * ${m + 1}u, head - diagonal);`,
-      `  set_work(${diagonals}u + k, diagonal);`,
-      `  set_work(${factors}u + k, select(2.0f / square, 0.0f, square < ${NOTHING}));`,
-      "}",
-      "storageBarrier();",
-      "reflect(lane, k, 0u, k + 1u);",
-    ]),
+    `let column = group * ${LANES}u + lane;`,
+    `if (column >= ${all}u) { return; }`,
+    `let a = i32(column / ${columns}u) * ${rows * rows};`,
+    `let x = i32(column / ${columns}u) * ${rows * columns} + i32(column % ${columns}u);`,
+    `for (var step = 0; step < ${rows}; step++) {`,
+    `  let i = ${row("step")};`,
+    `  var rest = ${shader.load(1, at("i"))!};`,
+    "  for (var before = 0; before < step; before++) {",
+    `    let j = ${row("before")};`,
+    `    rest -= ${shader.load(0, `a + i * ${rows} + j`)!} * ${shader.load(2, at("j"))!};`,
+    "  }",
+    `  ${shader.store(2, at("i"), unit ? "rest" : `rest / ${shader.load(0, `a + i * ${rows} + i`)!}`)!}`,
     "}",
-    `for (var step = 1u; step <= ${n}u; step++) { reflect(lane, ${n}u - step, ${q}u, ${n}u - step); }`,
-    ...shared(lanes, "e", "0u", `${m * n}u`, [
-      `let j = e % ${n}u;`,
-      `let value = work(${q}u + j * ${m}u + e / ${n}u);`,
-      `set_result(e, select(value, -value, work(${diagonals}u + j) < 0.0f));`,
-    ]),
-    ...shared(lanes, "e", "0u", `${n * n}u`, [
-      `let i = e / ${n}u;`,
-      `let j = e % ${n}u;`,
-      `let diagonal = work(${diagonals}u + i);`,
-      `var value = select(0.0f, diagonal, i == j);`,
-      `if (i < j) { value = work(j * ${m}u + i); }`,
-      `set_result(${m * n}u + e, select(value, -value, diagonal < 0.0f) * scale_of(exponent));`,
-    ]),
   ];
-  return { dispatches: [shader.finish(batch, body)], clears: [], scratchBytes: floatBytes(batch * work) };
+  return { dispatches: [shader.finish(Math.ceil(all / LANES), body)], clears: [], scratchBytes: 0 };
 }
