@@ -61,12 +61,18 @@ function worst(got: ArrayLike<number>, x: ArrayLike<number>, exact: (i: number) 
   return most;
 }
 
+/** DORMOUSE_ULPS=1 prints what docs/numerics.md says. */
+function report(what: string, { ulps, at }: { readonly ulps: number; readonly at: number }): void {
+  if (process.env["DORMOUSE_ULPS"]) console.log(`ULPS ${what}: ${ulps.toFixed(2)} at ${at}`);
+}
+
 describeOnGpu("functions", () => {
   test.each(functions.flatMap(([op, f, most, domains]) => domains.map((domain) => [op, domain, f, most] as const)))(
     "%s on %s",
     async (op, domain, f, most) => {
       const x = sample(domain, 7);
       const found = worst(await compute(op, x), x, (i) => f(x[i]!));
+      report(`${op} on ${domain}`, found);
       expect(found.ulps, JSON.stringify(found)).toBeLessThan(most);
     },
   );
@@ -76,6 +82,7 @@ describeOnGpu("functions", () => {
     async (bases, exponents) => {
       const [x, y] = [sample(bases, 3), sample(exponents, 11)];
       const found = worst(await compute("pow", x, y), x, (i) => Math.pow(x[i]!, y[i]!));
+      report(`pow on ${bases} and ${exponents}`, found);
       expect(found.ulps, JSON.stringify(found)).toBeLessThan(3);
     },
   );
