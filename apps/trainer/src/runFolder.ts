@@ -2,7 +2,9 @@
  * The folder of a run: where everything about it is kept. A new one never overwrites an old one, and `latest` beside
  * them points at the newest. Owns names and files, not what is in them.
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { Failure } from "./failure.ts";
 
@@ -31,9 +33,17 @@ export class RunFolder {
     return this.at("checkpoints", "best.safetensors");
   }
 
-  /** Writes a text file of the run, or a JSON file of a value. */
+  /** Writes a text file of the run, or a JSON file of a value. A kill at any moment leaves the old file or the new one. */
   write(name: string, content: string | object): void {
-    writeFileSync(this.at(name), typeof content === "string" ? content : `${JSON.stringify(content, null, 2)}\n`);
+    const temporary = this.at(`.${name}.${process.pid}.tmp`);
+    const file = openSync(temporary, "w");
+    try {
+      writeFileSync(file, typeof content === "string" ? content : `${JSON.stringify(content, null, 2)}\n`);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, this.at(name));
   }
 
   /** Adds to the log of the run. */
@@ -42,18 +52,28 @@ export class RunFolder {
   }
 }
 
-/** Makes `<runs>/<date>-<name>-<n>` with the first n that is free, and points `<runs>/latest` at it. */
-export function createRunFolder(runs: string, name: string, now: Date): RunFolder {
+/**
+ * Makes `<runs>/<date>-<name>-<n>` with the first n that is free and with files in it, and points `<runs>/latest` at it.
+ * The folder is there with all of its files or not at all.
+ */
+export function createRunFolder(
+  runs: string, name: string, now: Date, files: Readonly<Record<string, string | object>>,
+): RunFolder {
   mkdirSync(runs, { recursive: true });
+  const draft = new RunFolder(join(runs, `.new-${process.pid}`));
+  rmSync(draft.path, { recursive: true, force: true });
+  mkdirSync(draft.path);
+  for (const [file, content] of Object.entries(files)) draft.write(file, content);
   const date = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
   const word = name.replace(/[^\w.-]+/g, "-").replace(/^[-.]+/, "") || "run";
   for (let n = 1; ; n++) {
     const folder = `${date}-${word}-${n}`;
+    if (existsSync(join(runs, folder))) continue;
     try {
-      // Fails where the folder is there, also if another process makes it at this moment.
-      mkdirSync(join(runs, folder));
+      // Fails where another process has made the folder at this moment, since it is not empty then.
+      renameSync(draft.path, join(runs, folder));
     } catch (error) {
-      if ((error as { readonly code?: string }).code === "EEXIST") continue;
+      if (["EEXIST", "ENOTEMPTY", "EPERM"].includes((error as { readonly code?: string }).code ?? "") && existsSync(join(runs, folder))) continue;
       throw error;
     }
     pointLatest(runs, folder);

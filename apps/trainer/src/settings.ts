@@ -24,6 +24,10 @@ const share = () => {
   const error = "must be a number above 0 and below 1";
   return z.number({ error }).gt(0, { error }).lt(1, { error });
 };
+const above = () => {
+  const error = "must be a number above 0";
+  return z.number({ error }).gt(0, { error });
+};
 
 const text = () => z.string({ error: "must be text" });
 const truth = () => z.boolean({ error: "must be true or false" });
@@ -88,10 +92,21 @@ export const settingsSchema = z.strictObject({
     batch: whole(1),
     optimizer: oneOf("adam", "adamw", "sgd"),
     learningRate: number(0, Infinity, "a number from 0"),
-    /** How the learning rate goes on: as it is, or down to 0 along half a cosine. */
-    schedule: oneOf("constant", "cosine"),
+    /** How the learning rate goes on: as it is, down to 0 along half a cosine, or lower whenever the loss stands still. */
+    schedule: oneOf("constant", "cosine", "plateau"),
+    /** Epochs without a better validation loss that a plateau bears, and what the rate is multiplied by after them. */
+    plateauPatience: whole(0),
+    plateauFactor: share(),
     weightDecay: number(0, Infinity, "a number from 0"),
     patience: whole(1).nullable(),
+    /** The largest norm of the gradient. */
+    clip: above().nullable(),
+    /** Share of the moving average of the weights that a step leaves; the average is the model. */
+    ema: share().nullable(),
+    /** Seconds of training. */
+    maxSeconds: above().nullable(),
+    /** Seconds between two saves within an epoch. */
+    saveEvery: above(),
   }),
   calibration: z.strictObject({
     /** How probabilities are mended on the calibration part: `auto` is temperature, or platt for two classes. */
@@ -146,9 +161,12 @@ export const flags: readonly Flag[] = [
   { flag: "--batch <count>", path: ["training", "batch"], help: "examples in a batch" },
   { flag: "--optimizer <name>", path: ["training", "optimizer"], help: "adam, adamw or sgd with momentum 0.9 (default: adam)" },
   { flag: "--learning-rate <rate>", path: ["training", "learningRate"], help: "step size" },
-  { flag: "--schedule <name>", path: ["training", "schedule"], help: "constant or cosine (default: cosine for images, constant for tables)" },
+  { flag: "--schedule <name>", path: ["training", "schedule"], help: "constant, cosine or plateau (default: cosine for images, constant for tables)" },
   { flag: "--weight-decay <decay>", path: ["training", "weightDecay"], help: "default: 0.01 for adamw, else 0" },
   { flag: "--patience <epochs>", path: ["training", "patience"], help: "stop after so many epochs without a better validation loss" },
+  { flag: "--max-seconds <seconds>", path: ["training", "maxSeconds"], help: "stop training after so many seconds" },
+  { flag: "--clip <norm>", path: ["training", "clip"], help: "scale gradients down to this norm" },
+  { flag: "--ema <share>", path: ["training", "ema"], help: "use a moving average of the weights, of which a step leaves this share, as 0.99" },
   { flag: "--calibration <method>", path: ["calibration", "method"], help: "auto, none, temperature, platt, beta or isotonic (default: auto)" },
   { flag: "--alpha <share>", path: ["calibration", "alpha"], help: "how often conformal sets or intervals may miss the truth (default: 0.1)" },
   { flag: "--conformal <score>", path: ["calibration", "conformal"], help: "lac, aps or raps (default: lac)" },
@@ -180,6 +198,12 @@ function defaults(source: Settings["data"]["source"], given: PartialSettings): S
       schedule: table ? "constant" : "cosine",
       weightDecay: optimizer === "adamw" ? 0.01 : 0,
       patience: table ? 20 : null,
+      plateauPatience: 5,
+      plateauFactor: 0.5,
+      clip: null,
+      ema: null,
+      maxSeconds: null,
+      saveEvery: 30,
     },
     calibration: { method: "auto", alpha: 0.1, conformal: "lac", costs: null },
     seed: 0,

@@ -80,7 +80,7 @@ describe("train", () => {
   it("ends with 4 where the loss is no longer finite", async () => {
     const { code, error } = await work.run(["train", csv, "--target", "price", "--optimizer", "sgd", "--learning-rate", "1e30", "--epochs", "5"]);
     expect(code).toBe(4);
-    expect(error).toMatch(/dormouse: fit: the loss is not finite at step \d+ of epoch \d+; lower the learning rate/);
+    expect(error).toMatch(/dormouse: fit: .* is not finite at step \d+ of epoch \d+; lower the learning rate/);
   });
 });
 
