@@ -224,9 +224,8 @@ class WasmBackend implements CpuBackend {
     const { address } = blockOf("read", buffer);
     checkRange("read", buffer, offset, bytes);
     this.#refresh();
-    const copy = new Uint8Array(bytes);
-    copy.set(this.#bytes.subarray(address + offset, address + offset + bytes));
-    return copy.buffer;
+    // Of shared memory too, a slice is a copy that is not shared.
+    return this.#bytes.slice(address + offset, address + offset + bytes).buffer;
   }
 
   compile(program: Program): Executable {
