@@ -66,10 +66,13 @@ export async function findAdapter({ powerPreference }: AdapterOptions = {}): Pro
   return adapter ?? "no GPU was found; install a driver for Vulkan, Metal or Direct3D 12, or VK_DRIVER_FILES must name one";
 }
 
-/** `vendor-architecture`, as far as they are known. */
-export function nameOf({ vendor, architecture }: { readonly vendor: string; readonly architecture: string }): string {
-  return [vendor, architecture].filter(Boolean).join("-") || "unknown";
+/** `vendor-architecture` as far as they are known; where the vendor is only a number (Deno), what the driver says. */
+export function nameOf({ vendor, architecture, description }: NamedAdapter): string {
+  const known = [/^\d*$/.test(vendor) ? "" : vendor, architecture].filter(Boolean).join("-");
+  return known || description.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "unknown";
 }
+
+type NamedAdapter = Pick<GPUAdapterInfo, "vendor" | "architecture" | "description">;
 
 /**
  * Says which GPU `webgpu()` would use and what it can do, or why there is none. Starts nothing.

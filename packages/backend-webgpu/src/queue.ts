@@ -130,6 +130,8 @@ export class GpuQueue {
 
   /** Copies bytes to a buffer; the offset is a multiple of 4, and so is the length unless the buffer ends with them. */
   write(buffer: PooledBuffer, offset: number, data: Uint8Array): void {
+    // Deno 2.9 cannot write nothing.
+    if (data.byteLength === 0) return;
     const isPlain = data.buffer instanceof ArrayBuffer && data.byteLength % 4 === 0;
     const bytes = isPlain ? (data as Uint8Array<ArrayBuffer>) : new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
     if (!isPlain) bytes.set(data);

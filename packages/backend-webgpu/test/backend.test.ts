@@ -6,7 +6,7 @@ import { type DType, type Tensor, DeviceError, add, compile, exp, mul, setDevice
 import { type Kernel, type Program, type Scalar, Device } from "@dormouse/tensor/graph";
 import { expect, test } from "vitest";
 import { affine, apply, argument, execute, load, mapKernel, singleKernel } from "../../backend-cpu/test/support.ts";
-import { findAdapter, requestDevice } from "../src/adapter.ts";
+import { findAdapter, nameOf, requestDevice } from "../src/adapter.ts";
 import { createWebGpuBackend } from "../src/backend.ts";
 import { type CompileProgress, DeviceLostError, OutOfMemoryError, describeAdapter, webgpu } from "../src/index.ts";
 import { sizeClass } from "../src/pool.ts";
@@ -27,6 +27,13 @@ test("a size class wastes at most a quarter and is a number of words", () => {
     expect(capacity % 4).toBe(0);
   }
 });
+
+test.each([
+  [{ vendor: "nvidia", architecture: "ampere", description: "" }, "nvidia-ampere"],
+  [{ vendor: "apple", architecture: "", description: "M2" }, "apple"],
+  [{ vendor: "6880", architecture: "", description: "SwiftShader Device (Subzero)" }, "swiftshader-device-subzero"],
+  [{ vendor: "", architecture: "", description: "" }, "unknown"],
+])("%j is called %s", (info, name) => expect(nameOf(info)).toBe(name));
 
 test("without a GPU there is an error that says what is missing, never another device", async () => {
   const description = await describeAdapter();
