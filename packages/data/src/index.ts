@@ -85,6 +85,15 @@ export {
   fitFeatures,
 } from "./csv/features.ts";
 export type { Delimiter } from "./csv/parse.ts";
+export {
+  type ColumnSummary,
+  type InspectOptions,
+  type IssueKind,
+  type NumberSummary,
+  type TableIssue,
+  type TableReport,
+  inspectTable,
+} from "./csv/quality.ts";
 export { type Column, type CsvOptions, Table, readCsv } from "./csv/table.ts";
 export type { ColumnType, Decimal } from "./csv/types.ts";
 export { type TableOptions, type TableRecord, readJsonLines, tableOf } from "./csv/records.ts";

@@ -248,6 +248,11 @@ describe("readCsv", () => {
     expect(table.names).toEqual(names);
     expect(table.length).toBe(length);
   });
+  test("a first line that is not like the others is named, and not the others", () => {
+    expect(() => readCsv("|1x3 check\n1,2\n3,4\n5,6\n", { delimiter: ",", header: false })).toThrow(
+      /^readCsv: line 1 has 1 cell, but 3 of 4 lines have another number; if it is a comment/,
+    );
+  });
   test("ragged rows", () => {
     const text = "a,b\n1,2\n3\n4,5,6\n7,8\n";
     expect(() => readCsv(text)).toThrow(

@@ -131,7 +131,8 @@ export const readingTable = <T>(path: string, read: () => T | Promise<T>): Promi
 /** What the options of readers are called here. */
 const flagsOfOptions: readonly (readonly [RegExp, string])[] = [
   [/pass the encoding: /, "name the encoding: "],
-  [/name its "comment" sign, or pass /, "or pass --comment <sign> or "],
+  [/mend it, name its "comment" sign, or pass /, "mend it, or pass --comment <sign> or "],
+  [/name its "comment" sign, else the "delimiter"/, "pass --comment <sign>, else the --delimiter"],
   [/\{ header: \[names\] \}/, "--columns <names>"],
   [/\{ (\w+): "([^"]*)" \}/, "--$1 $2"],
   [/task "(\w+)"/, "--task $1"],

@@ -2,8 +2,8 @@
  * The data of a run, ready for training: four parts, and what the numbers in them mean. Each kind of data has a file
  * of its own beside this one; here is what they share, and the choice among them.
  */
-import { existsSync, statSync } from "node:fs";
-import { basename, extname } from "node:path";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, extname, join } from "node:path";
 import type { Dataset } from "@dormouse/data";
 import type { Example } from "@dormouse/train";
 import { Failure } from "../failure.ts";
@@ -66,6 +66,11 @@ function placeOf(word: string | undefined, { path = null, source }: Partial<Sett
     if (word === undefined || /[./\\]/.test(place)) throw new Failure("data", `${place}: there is no such file or folder`);
     const known = ["digits", ...idxNames];
     throw new Failure("usage", `${place} is neither data that is known (${known.join(", ")}) nor a file or folder${didYouMean(place, known)}`);
+  }
+  if (statSync(place).isDirectory()) {
+    const tables = readdirSync(place).filter((name) => /\.(csv|tsv|data|jsonl|ndjson|parquet)(\.gz)?$/i.test(name));
+    const images = readdirSync(place).some((name) => /idx[13]-ubyte/.test(name));
+    if (tables.length > 0 && !images) throw new Failure("data", `${place} is a folder; name a file in it, as ${join(place, tables[0]!)}`);
   }
   if (statSync(place).isDirectory()) return { source: "idx", name: basename(place) || "idx", path: place };
   const plain = basename(place).replace(/\.gz$/, "");

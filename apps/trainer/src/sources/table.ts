@@ -3,7 +3,9 @@
  * medians, levels) comes from the training rows alone and travels with the model, so that `predict` sees a column as
  * training did.
  */
-import { type Dataset, type Features, Random, type Table, featuresFromJSON, fitFeatures } from "@dormouse/data";
+import {
+  type Dataset, type Features, type IssueKind, Random, Table, featuresFromJSON, fitFeatures, inspectTable,
+} from "@dormouse/data";
 import type { Example } from "@dormouse/train";
 import { Failure } from "../failure.ts";
 import { didYouMean } from "../nearest.ts";
@@ -29,6 +31,9 @@ export async function readTableParts(settings: Pick<Settings, "seed" | "data" | 
     const classes = task === "classification" ? (table.column(target).cells as readonly string[]) : null;
     const divided = divide(table, settings, classes);
     const division = classes ? withoutUnseen(divided, classes, split.by) : divided;
+    const warnings = inspectTable(omitted(table, exclude), { target, task })
+      .issues.filter(({ kind }) => worthSaying.includes(kind))
+      .map(({ message }) => `note: ${message}`);
     const features = fitFeatures(table.subset(division.rows.train), { target, task, exclude });
     const part = (name: PartName): Dataset<Example> => features.dataset(table.subset(division.rows[name]));
     return {
@@ -40,6 +45,7 @@ export async function readTableParts(settings: Pick<Settings, "seed" | "data" | 
       parts: { train: part("train"), validation: part("validation"), calibration: part("calibration"), test: part("test") },
       notes: [
         `${target}: ${task} (${reason})`,
+        ...warnings,
         ...features.setAside.map((line) => `set aside ${line}`),
         ...notes,
         ...division.notes,
@@ -48,8 +54,15 @@ export async function readTableParts(settings: Pick<Settings, "seed" | "data" | 
   });
 }
 
+/** What a person should know before trusting a model; `inspect` tells the rest. */
+const worthSaying: readonly IssueKind[] = ["leak", "same columns", "almost numbers", "imbalance", "rare class", "few rows"];
+
+/** The table as the model sees it. */
+export const omitted = (table: Table, names: readonly string[]): Table =>
+  new Table(table.columns.filter(({ name }) => !names.includes(name)), table);
+
 /** Columns that the model does not see; the one that divides rows says where they went and not what they are. */
-function excluded(table: Table, { data, split }: Pick<Settings, "data" | "split">): string[] {
+export function excluded(table: Table, { data, split }: Pick<Settings, "data" | "split">): string[] {
   for (const name of data.exclude) requireColumn(table, name, "--exclude", data.path!);
   if (data.exclude.includes(data.target!)) throw new Failure("usage", `--exclude ${data.target}: this is the target`);
   if (split.column === data.target) throw new Failure("usage", `--split-column ${split.column}: this is the target`);
@@ -58,7 +71,7 @@ function excluded(table: Table, { data, split }: Pick<Settings, "data" | "split"
 }
 
 /** The rows of a file that have a target. */
-async function readTarget({ seed, data }: Pick<Settings, "seed" | "data">) {
+export async function readTarget({ seed, data }: Pick<Settings, "seed" | "data">) {
   const { path, target, limit } = data;
   const { table: all, reading, notes: read } = await readTable(path!, readingOf(data), data.types);
   if (target === null) throw new Failure("usage", `${path}: which column is to be predicted? --target <column>, one of ${some(all.names)}${namelessHint(all)}`);

@@ -301,7 +301,8 @@ function quantile(sorted: Float64Array, share: number): number {
   return low + (high - low) * (place - Math.floor(place));
 }
 
-function fitTarget(column: Column, table: Table, task: FeatureOptions["task"]): Target {
+/** How a target is encoded; `task` in place of what its values suggest. */
+export function fitTarget(column: Column, table: Table, task: FeatureOptions["task"]): Target {
   const { name, type, cells } = column;
   const present = cells.filter((cell) => cell !== null);
   const levels = sortLevels(new Set(present), table.decimal);

@@ -215,6 +215,18 @@ const counted = (count: number, thing: string): string => `${count} ${thing}${co
 function checkRagged(rows: Row[], columns: number, ragged: "error" | "skip"): number[] {
   const bad = rows.filter(({ cells }) => cells.length !== columns);
   const [first] = bad;
+  const [top] = rows;
+  if (first && ragged === "error" && top!.cells.length === columns && bad.length > rows.length / 2) {
+    throw new ValueError(
+      "readCsv",
+      `line ${top!.line} has ${counted(columns, "cell")}, but ${bad.length} of ${rows.length} lines have another number`,
+      {
+        expected: columns,
+        received: first.cells.length,
+        hint: 'if it is a comment, name its "comment" sign, else the "delimiter" may be another',
+      },
+    );
+  }
   if (first && ragged === "error") {
     throw new ValueError(
       "readCsv",
