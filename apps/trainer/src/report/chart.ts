@@ -3,10 +3,10 @@ import { escape } from "./page.ts";
 
 const width = 440;
 const height = 280;
-const left = 54;
-const right = 12;
-const top = 12;
-const bottom = 40;
+const left = 58;
+const right = 14;
+const top = 14;
+const bottom = 44;
 
 /** The range of an axis. */
 export interface Range {
@@ -20,6 +20,20 @@ export interface Frame {
   y(value: number): number;
 }
 
+/** What a chart says in words. */
+export interface Labels {
+  readonly x: string;
+  readonly y: string;
+  /** What it shows, for those who do not see it. */
+  readonly description: string;
+  readonly title?: string;
+  readonly caption?: string;
+  readonly wholeX?: boolean;
+}
+
+/** From 0 to 1. */
+export const unit: Range = { low: 0, high: 1 };
+
 /** The smallest range that holds the finite values; a little one around a single value. */
 export function rangeOf(values: Iterable<number>): Range {
   let [low, high] = [Infinity, -Infinity];
@@ -28,7 +42,7 @@ export function rangeOf(values: Iterable<number>): Range {
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
-  if (low > high) return { low: 0, high: 1 };
+  if (low > high) return unit;
   if (low === high) return { low: low - (Math.abs(low) / 2 || 0.5), high: high + (Math.abs(high) / 2 || 0.5) };
   return { low, high };
 }
@@ -43,43 +57,91 @@ export function ticks({ low, high }: Range): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
+/** A range from tick to tick, so that the outermost grid lines close the chart. */
+export function rounded(range: Range): Range {
+  const marks = ticks(range);
+  const step = marks.length > 1 ? marks[1]! - marks[0]! : range.high - range.low;
+  return { low: Math.floor(range.low / step + 1e-9) * step, high: Math.ceil(range.high / step - 1e-9) * step };
+}
+
+/** A number on an axis: 200k instead of 200000. */
+function tickText(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 1e6) return `${Number((value / 1e6).toPrecision(6))}M`;
+  if (size >= 1e4) return `${Number((value / 1e3).toPrecision(6))}k`;
+  return String(value).replace("-", "\u2212");
+}
+
 /** A chart with axes; `draw` adds what is between them. */
-export function chart(
-  labels: { readonly x: string; readonly y: string; readonly caption?: string; readonly wholeX?: boolean },
-  across: Range,
-  up: Range,
-  draw: (frame: Frame) => string,
-): string {
+export function chart(labels: Labels, across: Range, up: Range, draw: (frame: Frame) => string): string {
   const frame: Frame = {
     x: (value) => left + ((value - across.low) / (across.high - across.low)) * (width - left - right),
     y: (value) => height - bottom - ((value - up.low) / (up.high - up.low)) * (height - top - bottom),
   };
+  const base = height - bottom;
   const places = ticks(across).filter((value) => !labels.wholeX || Number.isInteger(value));
-  const marksX = places.map((value) => `<text x="${at(frame.x(value))}" y="${height - bottom + 16}" text-anchor="middle">${value}</text>`);
+  const marksX = places.map((value) => {
+    const x = at(frame.x(value));
+    return `<line class="tick" x1="${x}" x2="${x}" y1="${base}" y2="${base + 4}"/><text x="${x}" y="${base + 17}" text-anchor="middle">${tickText(value)}</text>`;
+  });
   const marksY = ticks(up).map((value) => {
     const y = at(frame.y(value));
-    return `<line class="axis" x1="${left}" x2="${width - right}" y1="${y}" y2="${y}"/><text x="${left - 6}" y="${y}" dy=".35em" text-anchor="end">${value}</text>`;
+    return `<line class="grid" x1="${left}" x2="${width - right}" y1="${y}" y2="${y}"/><text x="${left - 8}" y="${y}" dy=".35em" text-anchor="end">${tickText(value)}</text>`;
   });
   const names =
-    `<text x="${(left + width - right) / 2}" y="${height - 6}" text-anchor="middle">${escape(labels.x)}</text>` +
-    `<text transform="translate(12 ${(top + height - bottom) / 2}) rotate(-90)" text-anchor="middle">${escape(labels.y)}</text>`;
-  const caption = labels.caption ? `<figcaption>${escape(labels.caption)}</figcaption>` : "";
-  return `<figure><svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escape(`${labels.y} by ${labels.x}`)}">${marksX.join("")}${marksY.join("")}${names}${draw(frame)}</svg>${caption}</figure>\n`;
+    `<text class="name" x="${(left + width - right) / 2}" y="${height - 6}" text-anchor="middle">${escape(labels.x)}</text>` +
+    `<text class="name" transform="translate(13 ${(top + base) / 2}) rotate(-90)" text-anchor="middle">${escape(labels.y)}</text>`;
+  const axis = `<line class="tick" x1="${left}" x2="${width - right}" y1="${base}" y2="${base}"/>`;
+  const content = `${marksY.join("")}${axis}${marksX.join("")}${names}${draw(frame)}`;
+  return figure(labels, `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escape(labels.description)}">${content}</svg>`);
 }
+
+/** A drawing with what is said above and below it. */
+export function figure({ title, caption }: Pick<Labels, "title" | "caption">, drawing: string, wide = false): string {
+  const head = title ? `<p class="title">${escape(title)}</p>` : "";
+  const foot = caption ? `<figcaption>${escape(caption)}</figcaption>` : "";
+  return `<figure${wide ? ' class="wide"' : ""}>${head}${drawing}${foot}</figure>\n`;
+}
+
+/** Figures beside each other, as many as fit. */
+export const beside = (...figures: readonly string[]): string => `<div class="figures">${figures.join("")}</div>\n`;
 
 /** A coordinate with enough digits for a screen. */
 export const at = (value: number): string => String(Math.round(value * 10) / 10);
 
-/** A curve through values; a value that is not finite leaves a gap. */
-export function curve(frame: Frame, values: readonly number[], style: "a" | "b"): string {
+/**
+ * A line through points (x, y); one that is not finite leaves a gap, and those that no eye tells from the one before
+ * are left out.
+ */
+export function line(frame: Frame, x: ArrayLike<number>, y: ArrayLike<number>, style: string, title?: string): string {
   let path = "";
-  let drawing = false;
-  values.forEach((value, i) => {
-    if (!Number.isFinite(value)) drawing = false;
-    else {
-      path += `${drawing ? "L" : "M"}${at(frame.x(i + 1))} ${at(frame.y(value))}`;
-      drawing = true;
+  let [lastX, lastY] = [NaN, NaN];
+  for (let i = 0; i < y.length; i++) {
+    const [px, py] = [frame.x(x[i]!), frame.y(y[i]!)];
+    if (!Number.isFinite(px) || !Number.isFinite(py)) [lastX, lastY] = [NaN, NaN];
+    else if (i === y.length - 1 || !(Math.hypot(px - lastX, py - lastY) < 0.7)) {
+      path += `${Number.isNaN(lastX) ? "M" : "L"}${at(px)} ${at(py)}`;
+      [lastX, lastY] = [px, py];
     }
-  });
-  return `<path class="curve ${style}" d="${path}"/>`;
+  }
+  return `<path class="line ${style}" d="${path}">${title ? `<title>${escape(title)}</title>` : ""}</path>`;
 }
+
+/** Points, each with what it is. */
+export const dots = (frame: Frame, points: readonly { readonly x: number; readonly y: number; readonly title: string; readonly style?: string }[]): string =>
+  points
+    .filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y))
+    .map(({ x, y, title, style = "a" }) => `<circle class="dot ${style}" cx="${at(frame.x(x))}" cy="${at(frame.y(y))}" r="4"><title>${escape(title)}</title></circle>`)
+    .join("");
+
+/** A dashed line between two points: what should be. */
+export const guide = (frame: Frame, x1: number, y1: number, x2: number, y2: number): string =>
+  `<line class="guide" x1="${at(frame.x(x1))}" y1="${at(frame.y(y1))}" x2="${at(frame.x(x2))}" y2="${at(frame.y(y2))}"/>`;
+
+/** A word beside a place, in the color of what it names. */
+export const note = (frame: Frame, x: number, y: number, text: string, style: string, anchor: "start" | "middle" | "end" = "start"): string =>
+  `<text class="note ${style}" x="${at(frame.x(x))}" y="${at(frame.y(y))}" text-anchor="${anchor}">${escape(text)}</text>`;
+
+/** What the colors mean, in words of those colors. */
+export const legend = (entries: readonly (readonly [style: string, text: string])[]): string =>
+  `<p class="legend">${entries.map(([style, text]) => `<span class="${style}">${escape(text)}</span>`).join("")}</p>\n`;

@@ -1,46 +1,107 @@
-/** `report.html` of a run: what was trained, how it went, how good it is, and how to do it again. */
+/** `report.html` of a run: how good the model is, how far to trust it, how it came about, and how to do it again. */
 import { readFileSync } from "node:fs";
-import { confusionOf, reliabilityOf } from "../diagnosis.ts";
 import { type Conclusion, type ConclusionInput, secondsOf } from "../conclusion.ts";
 import { type RunFolder, commandOf } from "../runFolder.ts";
-import { type Problem, partNames } from "../sources/source.ts";
-import { confusionFigure, learningCurves, reliabilityFigure, scatterFigure } from "./figures.ts";
-import { escape, page, section, show, table } from "./page.ts";
+import type { SplitScores } from "../scores.ts";
+import type { Task } from "../schema.ts";
+import { partNames } from "../sources/source.ts";
+import { columnsSection } from "./columns.ts";
+import { costsSection } from "./costs.ts";
+import { errorsSection, mistakesSection, rankingSection } from "./mistakes.ts";
+import { type Section, contents, count, escape, folded, list, page, percent, section, show, table, tiles, verbatim } from "./page.ts";
+import { promiseSection } from "./promise.ts";
+import { trainingSection } from "./training.ts";
+import { trustSection } from "./trust.ts";
 
 export type ReportInput = Omit<ConclusionInput, "calibration"> & Conclusion;
 
 /** Writes the report into the folder of the run. */
 export async function writeReport(folder: RunFolder, input: ReportInput): Promise<void> {
-  const { settings, problem, history, parts } = input;
+  const { settings, problem } = input;
   const { task } = problem.schema;
-  const names = Object.keys(parts.test.scores);
-  const sizes = partNames.map((name) => `${problem.parts[name].length} ${name}`).join(", ");
-  const { epochs } = settings.training;
-  const ended = history.length < epochs ? `stopped early after ${history.length} of ${epochs} epochs` : `${history.length} epochs`;
-  const content = [
-    `<h1>${escape(settings.data.name)}</h1>\n`,
-    `<p class="quiet">${escape(`${describe(task.kind)} of ${task.name}; ${settings.model.kind}; ${sizes} examples; ${ended} in ${secondsOf(input).toFixed(1)} s`)}</p>\n`,
-    section("Scores", table(["", ...names], partNames.map((name) => [name, ...names.map((score) => show(parts[name].scores[score]!))]))),
-    section("Learning curves", learningCurves(history)),
-    await figures(input),
-    problem.notes.length > 0 ? section("Data", `<ul>${problem.notes.map((note) => `<li>${escape(note)}</li>`).join("")}</ul>\n`) : "",
-    section("Configuration", `<pre>${escape(readFileSync(folder.at("config.resolved.yaml"), "utf8"))}</pre>\n`),
-    section("Again", `<p>This command repeats the run:</p><pre>${escape(commandOf(folder))}</pre>\n`),
-    section("Environment", `<pre>${escape(readFileSync(folder.at("env.json"), "utf8"))}</pre>\n`),
-  ];
-  folder.write("report.html", page(`${settings.data.name}: Dormouse report`, content.join("")));
+  const sections = [scoresSection(input), ...(await judgement(input)), trainingSection(input.history), await columnsSection(input), runSection(folder, input)];
+  const present = sections.filter((each) => each !== null);
+  const started = (JSON.parse(readFileSync(folder.at("env.json"), "utf8")) as { readonly started: string }).started.slice(0, 10);
+  const head =
+    `<header>\n<p class="quiet">Dormouse report</p>\n<h1>${escape(settings.data.name)}</h1>\n` +
+    `<p class="quiet">${escape(`${describe(task)}; ${settings.model.kind}; trained on ${count(problem.parts.train.length)} examples, ${started}`)}</p>\n` +
+    `${tiles(keyFigures(input))}${contents(present)}</header>\n`;
+  folder.write("report.html", page(`${settings.data.name}: Dormouse report`, head + present.map(section).join("")));
 }
 
-const describe = (kind: Problem["schema"]["task"]["kind"]): string =>
-  ({ regression: "regression", binary: "classification (two classes)", multiclass: "classification" })[kind];
+function describe(task: Task): string {
+  if (task.kind === "regression") return `Regression of ${task.name}`;
+  const names = task.classes.length > 6 ? `${task.classes.length} classes` : task.classes.join(", ");
+  return `Classification of ${task.name}: ${names}`;
+}
+
+/** What one looks for first, of the test part. */
+function keyFigures({ parts: { test }, problem: { schema: { task } }, calibration: { conformal } }: ReportInput) {
+  const { scores } = test;
+  const promised = conformal === null ? [] : [{ name: "Coverage", value: percent(scores["coverage"]!), hint: `promised ${percent(1 - conformal.alpha, 0)}` }];
+  if (task.kind === "regression") {
+    return [
+      { name: "R²", value: scores["r2"]!.toFixed(3), hint: "of the variance explained" },
+      { name: "Mean error", value: show(Number(scores["mae"]!.toPrecision(3))), hint: `of ${task.name}, absolute` },
+      { name: "Root mean square error", value: show(Number(scores["rmse"]!.toPrecision(3))), hint: "large errors weigh more" },
+      ...promised,
+    ];
+  }
+  return [
+    { name: "Accuracy", value: percent(scores["accuracy"]!), hint: `of ${count(test.targets.length)} test examples` },
+    { name: "ROC AUC", value: Number.isNaN(scores["rocAuc"]) ? "–" : scores["rocAuc"]!.toFixed(3), hint: task.kind === "binary" ? `ranking of ${task.classes[1]!}` : "mean over classes" },
+    { name: "Calibration error", value: scores["ece"]!.toFixed(3), hint: "0 is perfect" },
+    ...promised,
+  ];
+}
+
+/** What the scores are called, and what they mean. */
+const meanings: Readonly<Record<string, string>> = {
+  loss: "what training lowers; of the calibrated probabilities the mean of −log p(actual class), of values the mean square in standard deviations",
+  accuracy: "share of examples whose likeliest class is right",
+  rocAuc: "chance that an example of a class ranks above one that is not; 0.5 is guessing",
+  ece: "expected calibration error: how far confidence is from the share that is right, on average over 15 bins",
+  coverage: "share of examples whose conformal set or interval holds the truth",
+  setSize: "mean number of classes in a conformal set",
+  width: "width of conformal intervals, in the unit of the target",
+  r2: "share of the variance that is explained; 0 is always guessing the mean",
+  rmse: "root of the mean square error, in the unit of the target",
+  mae: "mean absolute error, in the unit of the target",
+};
+
+function scoresSection({ problem, parts }: ReportInput): Section {
+  const names = Object.keys(parts.test.scores);
+  const cell = (scores: SplitScores, name: string): string => (["loss", "accuracy", "rocAuc", "ece", "r2", "coverage"].includes(name) && Number.isFinite(scores[name]) ? scores[name]!.toFixed(4) : show(scores[name]!));
+  const rows = partNames.map((name) => [name, count(problem.parts[name].length), ...names.map((score) => cell(parts[name].scores, score))]);
+  const words = "<p>The test part decides: neither the weights, nor when to stop, nor the calibration has seen it.</p>\n";
+  const glossary = folded("What the scores mean", list(names.map((name) => `${name}: ${meanings[name] ?? "a score of this task"}`)));
+  return { word: "Scores", heading: "How good it is", content: words + table("Scores by part of the data", ["part", "examples", ...names], rows, { marked: rows.length - 1 }) + glossary };
+}
 
 /** What the predictions for the test part look like. */
-async function figures({ problem: { schema: { task } }, parts: { test: { predictions, targets } } }: ReportInput): Promise<string> {
-  if (task.kind === "regression") {
-    const actual = Array.from(targets, (value) => value * task.deviation + task.mean);
-    return section("Predicted and actual values, test", scatterFigure(task.name, actual, predictions.values));
-  }
-  const confusion = confusionFigure(await confusionOf(predictions, targets, task.classes.length), task.classes);
-  const reliability = reliabilityFigure(await reliabilityOf(predictions, targets));
-  return section("Confusion matrix, test", confusion) + section("Reliability, test", reliability);
+async function judgement({ problem: { schema: { task } }, parts, calibration, settings }: ReportInput): Promise<(Section | null)[]> {
+  const both = { test: parts.test, held: parts.calibration };
+  if (task.kind === "regression") return [errorsSection(task, parts.test), await promiseSection(task, both, calibration)];
+  return [
+    await mistakesSection(task, parts.test),
+    await rankingSection(task, parts.test),
+    await trustSection(both, calibration),
+    await promiseSection(task, both, calibration),
+    await costsSection(task, parts.test, settings.calibration.costs),
+  ];
+}
+
+function runSection(folder: RunFolder, input: ReportInput): Section {
+  const { problem, history, settings } = input;
+  const { epochs } = settings.training;
+  const ended = history.length < epochs ? `stopped after ${history.length} of at most ${epochs} epochs` : `ran for ${epochs} epochs`;
+  const data = problem.notes.length > 0 ? `<h3>Data</h3>\n${list(problem.notes)}` : "";
+  const trained = history.length > 0 ? `Training ${ended}, ${secondsOf(input).toFixed(1)} seconds in all. ` : "";
+  const file = (name: string): string => readFileSync(folder.at(name), "utf8");
+  return {
+    word: "Run", heading: "How to do it again",
+    content:
+      `<p>${trained}This command repeats the run:</p>\n${verbatim("Command", commandOf(folder))}${data}` +
+      folded("Configuration", verbatim("Configuration", file("config.resolved.yaml"))) + folded("Environment", verbatim("Environment", file("env.json"))),
+  };
 }
