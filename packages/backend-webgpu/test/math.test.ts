@@ -2,9 +2,9 @@
  * Functions on the GPU against JavaScript's float64: the largest error in units in the last place over each domain, and
  * the specials that C prescribes.
  */
-import type { ScalarOp } from "@dormouse/tensor/graph";
+import type { Scalar, ScalarOp } from "@dormouse/tensor/graph";
 import { expect, test } from "vitest";
-import { affine, apply, argument, execute, load, mapKernel, singleKernel, values } from "../../backend-cpu/test/support.ts";
+import { affine, apply, argument, constant, execute, load, mapKernel, singleKernel, values } from "../../backend-cpu/test/support.ts";
 import { erf } from "../../backend-cpu/src/reference-math.ts";
 import { backend, describeOnGpu } from "./gpu.ts";
 
@@ -127,6 +127,21 @@ describeOnGpu("functions", () => {
       return Object.is(value, wanted) || Math.abs(value - wanted) <= 2 ** -22 * Math.abs(wanted) && value !== 0 ? [] : [`${x[i]} ${op} ${y[i]} is ${value}, not ${wanted}`];
     });
     expect(wrong).toEqual([]);
+  });
+
+  test("NaN and infinities survive what looks constant: x·0, x·(-0), x - x, x + (-x), x/x, 0/x", async () => {
+    const [it, zero, minus] = [load(0, affine([1])), constant(0), constant(-0)];
+    const bodies: [Scalar, number][] = [
+      [apply("mul", [it, zero]), 0], [apply("mul", [minus, it]), 0], [apply("sub", [it, it]), 0],
+      [apply("add", [it, apply("neg", [it])]), 0], [apply("add", [apply("neg", [it]), it]), 0],
+      [apply("div", [it, it]), 1], [apply("mul", [apply("div", [zero, it]), constant(3)]), 0],
+    ];
+    for (const [body, wanted] of bodies) {
+      const program = singleKernel(mapKernel([argument(4), argument(4, "write")], [4], body));
+      const [got] = await execute(backend, program, [Float32Array.of(nan, inf, -inf, 5)]);
+      const ofInfinity = JSON.stringify(body).includes('"value":3') ? 0 : nan;
+      expect(Array.from(got!, Math.abs), JSON.stringify(body)).toEqual([nan, ofInfinity, ofInfinity, wanted]);
+    }
   });
 
   test.each<[ScalarOp, (a: number, b: number) => boolean]>([

@@ -3,8 +3,9 @@
  * open, and the random bits. Owns formulas; refuses memory and loops.
  *
  * WGSL lets an implementation assume that no operand is NaN or infinite, and asks little of its own `exp` or `sin`. So
- * nothing here relies on a comparison with NaN: bits decide. Infinities and NaN come from private variables, because
- * an expression that the compiler evaluates to one is an error. Coefficients are minimax, those of the CPU backend.
+ * nothing here relies on a comparison with NaN: bits decide. Infinities and NaN are made of bits that are known only when
+ * the shader runs, because an expression that the compiler evaluates to one is an error. Coefficients are minimax, those
+ * of the CPU backend.
  */
 
 interface Definition {
@@ -48,12 +49,16 @@ const threefryRounds = [0, 1, 2, 3, 4]
   ])
   .join("\n");
 
+/** A variable that is 0 in every run, which no compiler can know: a shader that declares it sets it first. */
+export const OPAQUE_ZERO = "opaque_zero";
+
 /** By name. A function is in a shader only if something calls it. */
 const definitions: Readonly<Record<string, Definition>> = {
-  infinity: { text: `var<private> infinity_bits: u32 = 0x7f800000u;
-fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }` },
-  not_a_number: { text: `var<private> nan_bits: u32 = 0x7fc00000u;
-fn not_a_number() -> f32 { return bitcast<f32>(nan_bits); }` },
+  opaque: { text: `var<private> ${OPAQUE_ZERO}: u32;
+/** x, about which a compiler knows nothing. */
+fn opaque(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) | ${OPAQUE_ZERO}); }` },
+  infinity: { needs: ["opaque"], text: `fn infinity() -> f32 { return bitcast<f32>(0x7f800000u | ${OPAQUE_ZERO}); }` },
+  not_a_number: { needs: ["opaque"], text: `fn not_a_number() -> f32 { return bitcast<f32>(0x7fc00000u | ${OPAQUE_ZERO}); }` },
   is_nan: { text: `fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }` },
   with_sign: { text: `fn with_sign(size: f32, x: f32) -> f32 {
   return bitcast<f32>((bitcast<u32>(size) & 0x7fffffffu) | (bitcast<u32>(x) & 0x80000000u));

@@ -100,11 +100,35 @@ export function emitScalars(
           lines.push(`var ${name} = ${operands[0]!};`);
           operands[0] = name;
         }
+        const hidden = hideFrom(scalar);
+        if (hidden !== null) operands[hidden] = shader.call("opaque", operands[hidden]!);
         hold(scalar, operation(shader, scalar.op, scalar.dtype, scalar.sources[0]!.dtype, operands));
       }
     }
   }
   return { lines, values: roots.map(nameOf) };
+}
+
+/**
+ * The operand that a compiler must not look through: to it, x·0 and x - x are 0 and x/x is 1, and NaN and infinities
+ * would be lost. Null where there is none.
+ */
+function hideFrom(scalar: Extract<Scalar, { readonly sources: readonly Scalar[] }>): number | null {
+  if (scalar.dtype !== "float32") return null;
+  const [a, b] = scalar.sources;
+  const isZero = (x: Scalar): boolean => x.op === "const" && x.value === 0;
+  const negates = (x: Scalar, y: Scalar): boolean => x.op === "neg" && x.sources[0] === y;
+  switch (scalar.op) {
+    case "mul":
+      return isZero(a!) ? 0 : isZero(b!) ? 1 : null;
+    case "sub":
+    case "div":
+      return a === b || isZero(a!) ? 0 : null;
+    case "add":
+      return negates(a!, b!) ? 1 : negates(b!, a!) ? 0 : null;
+    default:
+      return null;
+  }
 }
 
 /** An index brought into [0, size), as an i32. */

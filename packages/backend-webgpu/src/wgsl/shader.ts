@@ -7,7 +7,7 @@
  */
 import type { DType } from "@dormouse/tensor";
 import type { KernelArgument } from "@dormouse/tensor/graph";
-import { functionsFor } from "./math.ts";
+import { OPAQUE_ZERO, functionsFor } from "./math.ts";
 
 /** Workgroups that a dispatch may have along one dimension; every adapter allows this many. */
 export const MOST_GROUPS = 65535;
@@ -190,15 +190,18 @@ export class Shader {
     const bindings = writable.map((mayWrite, binding): BoundMemory => ({ memory: bindingOf.indexOf(binding), writable: mayWrite }));
     const scratch = `@group(0) @binding(${bindings.length}) var<storage, read_write> scratch: array<f32>;`;
     if (this.#usesScratch) bindings.push({ memory: "scratch", writable: true });
+    const functions = functionsFor(this.#functions);
     const text = [
       ...writable.map((_, binding) => this.#binding(binding)),
       ...(this.#usesScratch ? [scratch] : []),
-      functionsFor(this.#functions),
+      functions,
       ...[...this.#accessors].sort().map((accessor) => this.#accessor(accessor)),
       ...this.#declarations,
       `@compute @workgroup_size(${lanes})`,
       "fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(local_invocation_index) lane: u32) {",
       `  let group = ${groups > MOST_GROUPS ? `group_id.x + group_id.y * ${MOST_GROUPS}u` : "group_id.x"};`,
+      // A grid has two dimensions.
+      ...(functions.includes(OPAQUE_ZERO) ? [`  ${OPAQUE_ZERO} = group_id.z;`] : []),
       ...indented(body),
       "}",
     ];

@@ -1,8 +1,10 @@
 // loop [5] [67]: max, sum, sub, exp, div: 1 workgroups
 @group(0) @binding(0) var<storage, read> b0: array<f32>;
 @group(0) @binding(1) var<storage, read_write> b1: array<f32>;
-var<private> infinity_bits: u32 = 0x7f800000u;
-fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }
+var<private> opaque_zero: u32;
+/** x, about which a compiler knows nothing. */
+fn opaque(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) | opaque_zero); }
+fn infinity() -> f32 { return bitcast<f32>(0x7f800000u | opaque_zero); }
 fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 fn max_f32(x: f32, y: f32) -> f32 {
   if (is_nan(x) || x > y) { return x; }
@@ -26,6 +28,7 @@ var<workgroup> shared_f32: array<f32, 256>;
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(local_invocation_index) lane: u32) {
   let group = group_id.x;
+  opaque_zero = group_id.z;
   let row = group * 16u + lane / 16u;
   let member = lane % 16u;
   let inside = row < 5u;
