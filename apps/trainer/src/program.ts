@@ -7,11 +7,13 @@ import { printConfig, printSchema, validateConfig } from "./commands/config.ts";
 import type { Context } from "./commands/context.ts";
 import { calibrate, report as reportAgain } from "./commands/calibrate.ts";
 import { evaluate } from "./commands/evaluate.ts";
+import { exportModel } from "./commands/export.ts";
 import { predict } from "./commands/predict.ts";
 import { train } from "./commands/train.ts";
 import { type ExitCode, asFailure, exitCodes } from "./failure.ts";
 import { type Given, readLayers } from "./layers.ts";
 import { type Flag, flags } from "./settings.ts";
+import { readingKeys } from "./sources/reading.ts";
 
 type Texts = Readonly<Record<string, string | undefined>>;
 interface Json {
@@ -20,6 +22,8 @@ interface Json {
 
 /** Flags that every command takes. */
 const deviceFlags = flags.filter(({ path }) => path[0] === "device" || path[0] === "threads");
+/** Flags that say how a file of rows is read. */
+const readingFlags = flags.filter(({ path }) => path[0] === "data" && (readingKeys as readonly string[]).includes(path.at(-1)!));
 const calibrationFlags = flags.filter(({ path }) => path[0] === "calibration");
 
 /** Runs a command line, without the words for Node and the script, and returns the exit status. */
@@ -52,7 +56,7 @@ export async function main(words: readonly string[], context: Context): Promise<
     .option("--data <path>", "the same as the second argument")
     .option("--min <score=number>", "fail with status 5 if the score is lower; may be repeated", collect, [])
     .option("--max <score=number>", "fail with status 5 if the score is higher; may be repeated", collect, []);
-  addFlags(evaluateCommand, deviceFlags);
+  addFlags(evaluateCommand, [...readingFlags, ...deviceFlags]);
   evaluateCommand
     .option("--json", "print the results as one JSON object")
     .action(async (run: string, data: string | undefined, values: Texts & Json & Gates) => {
@@ -85,10 +89,19 @@ export async function main(words: readonly string[], context: Context): Promise<
     .argument("<run>", "run folder")
     .argument("<data>", "a CSV file, a folder of IDX files, or one IDX file of images")
     .option("--out <file>", "write there instead of to standard output");
-  addFlags(predictCommand, deviceFlags);
+  addFlags(predictCommand, [...readingFlags, ...deviceFlags]);
   predictCommand.action(async (run: string, data: string, values: Texts) => {
     code = await predict({ run, data, out: values["out"], given: givenBy(values, context).settings }, context);
   });
+
+  configure(program.command("export"))
+    .description("Writes a trained model for use elsewhere: weights with a description, ONNX, and a page that predicts.")
+    .argument("<run>", "run folder")
+    .option("--format <names>", "safetensors, onnx, html, or several as onnx,html (default: all)")
+    .option("--out <folder>", "where to write (default: the folder export of the run)")
+    .action(async (run: string, values: Texts) => {
+      code = await exportModel({ run, formats: values["format"], out: values["out"] }, context);
+    });
 
   const configCommand = configure(program.command("config")).description("Shows and checks settings.");
   const configPrint = configure(configCommand.command("print"))
