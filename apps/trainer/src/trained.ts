@@ -10,6 +10,7 @@ import { predictAll } from "./predictions.ts";
 import { type RunFolder, openTrainedFolder } from "./runFolder.ts";
 import { type Schema, readSchema } from "./schema.ts";
 import { type PartialSettings, type Settings, resolveSettings } from "./settings.ts";
+import { readingKeys } from "./sources/reading.ts";
 
 export interface TrainedRun {
   readonly folder: RunFolder;
@@ -17,7 +18,7 @@ export interface TrainedRun {
   readonly schema: Schema;
 }
 
-/** Opens a run folder; `given` may name another device. */
+/** Opens a run folder; `given` may name another device, and say how files of rows are read. */
 export async function openRun(path: string, given: PartialSettings): Promise<TrainedRun> {
   const folder = openTrainedFolder(path);
   const before = readSettings(folder.at("config.resolved.yaml"));
@@ -25,7 +26,14 @@ export async function openRun(path: string, given: PartialSettings): Promise<Tra
     ...(given.device !== undefined && { device: given.device }),
     ...(given.threads !== undefined && { threads: given.threads }),
   });
-  return { folder, settings, schema: await readSchema(folder.at("schema.json")) };
+  return { folder, settings, schema: readAs(await readSchema(folder.at("schema.json")), given) };
+}
+
+/** The schema of a model for files that are not written as the one it was trained on. */
+function readAs(schema: Schema, { data = {} }: PartialSettings): Schema {
+  if (schema.input.kind !== "table") return schema;
+  const given = Object.fromEntries(readingKeys.flatMap((key) => (data[key] === undefined ? [] : [[key, data[key]]])));
+  return { ...schema, input: { ...schema.input, reading: { ...schema.input.reading, ...given } } };
 }
 
 /** The model of a run; needs a device. */

@@ -11,7 +11,8 @@ import { Failure, exitCodes, readingData } from "../failure.ts";
 import type { Settings } from "../settings.ts";
 
 /** The settings that say how a file is read; null is found out. */
-export type Reading = Pick<Settings["data"], "columns" | "header" | "delimiter" | "decimal" | "encoding" | "comment" | "missing" | "ragged">;
+export const readingKeys = ["columns", "header", "delimiter", "decimal", "encoding", "comment", "missing", "ragged"] as const;
+export type Reading = Pick<Settings["data"], (typeof readingKeys)[number]>;
 
 /** The settings that concern reading. */
 export const readingOf = ({ columns, header, delimiter, decimal, encoding, comment, missing, ragged }: Reading): Reading =>
