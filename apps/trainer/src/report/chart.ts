@@ -97,10 +97,10 @@ export function chart(labels: Labels, across: Range, up: Range, draw: (frame: Fr
 }
 
 /** A drawing with what is said above and below it. */
-export function figure({ title, caption }: Pick<Labels, "title" | "caption">, drawing: string, wide = false): string {
+export function figure({ title, caption }: Pick<Labels, "title" | "caption">, drawing: string): string {
   const head = title ? `<p class="title">${escape(title)}</p>` : "";
   const foot = caption ? `<figcaption>${escape(caption)}</figcaption>` : "";
-  return `<figure${wide ? ' class="wide"' : ""}>${head}${drawing}${foot}</figure>\n`;
+  return `<figure>${head}${drawing}${foot}</figure>\n`;
 }
 
 /** Figures beside each other, as many as fit. */

@@ -22,7 +22,7 @@ export async function costsSection({ classes }: Classes, { predictions, targets 
   const whole = (values: ArrayLike<number>): Tensor => tensor(Int32Array.from(values), { dtype: "int32" });
   const rows: [string, number][] = [["decision of least expected cost", await mean(decide(predictions.probabilities!, matrix))]];
   if (given !== null) rows.push(["the same without calibration", await mean(decide(predictions.raw.probabilities!, matrix))]);
-  if (costs.length === classes.length) rows.push(["the likeliest class", await mean(whole(predictions.values))]);
+  if (given !== null && costs.length === classes.length) rows.push(["the likeliest class", await mean(whole(predictions.values))]);
   for (const [decision] of costs.entries()) {
     rows.push([`always ${decisionName(costs, classes, decision)}`, await mean(whole(new Int32Array(targets.length).fill(decision)))]);
   }
@@ -32,7 +32,7 @@ export async function costsSection({ classes }: Classes, { predictions, targets 
     ? "<p>No costs were given, so that every error costs 1: the mean cost is the share of errors. With <code>--costs</code> decisions can weigh what each error costs.</p>\n"
     : "<p>What a decision costs on average for the test part, if it is made by the probabilities.</p>\n";
   const used = given === null ? "" : `<h3>Costs</h3>\n${table("Costs of decisions by true class", ["decision", ...classes.map((name) => `if ${name}`)], costs.map((row, i) => [decisionName(costs, classes, i), ...row.map(show)]))}`;
-  const policies = `<h3>Mean cost</h3>\n${table("Mean cost of ways to decide", ["way to decide", "mean cost"], shown.map(([name, cost]) => [name, { share: cost / most, text: show(cost) }]), { marked: 0 })}`;
+  const policies = `<h3>Mean cost</h3>\n${table("Mean cost of ways to decide", ["way to decide", "mean cost"], shown.map(([name, cost]) => [name, { share: cost / most, text: cost.toFixed(4) }]), { marked: 0 })}`;
   const curve = costs.length === 2 && classes.length === 2 ? await thresholdFigure(classes[1]!, costs, predictions, mean) : "";
   return { word: "Costs", heading: "What its errors cost", content: words + beside(`<div>${used}${policies}</div>`, curve) };
 }

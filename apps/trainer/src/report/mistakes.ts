@@ -30,10 +30,9 @@ export async function mistakesSection(task: Classes, { predictions, targets }: P
   const wrong = matrix.total - rows.reduce((sum, row, i) => sum + row[i]!, 0);
   const often = worst.n === 0 ? "" : ` Most often, ${escape(classes[worst.i]!)} is taken for ${escape(classes[worst.j]!)}: ${count(worst.n)} times.`;
   const words = `<p>${count(wrong)} of ${count(matrix.total)} test examples are wrong (${percent(wrong / matrix.total)}).${often}</p>\n`;
-  const wide = classes.length > 6;
   return {
     word: "Mistakes", heading: "Where it is wrong",
-    content: words + beside(confusionFigure(rows, classes, wide), `<div${wide ? ' class="wide"' : ""}>${perClass}</div>`),
+    content: `${words}<div class="pair">${confusionFigure(rows, classes)}<div>${perClass}</div></div>\n`,
   };
 }
 
@@ -49,7 +48,7 @@ async function areasOf(k: number, { predictions, targets }: Pick<PartResult, "pr
 }
 
 /** Counts by actual class (rows) and predicted class (columns), shaded by their share of the row. */
-function confusionFigure(counts: readonly (readonly number[])[], classes: readonly string[], wide: boolean): string {
+function confusionFigure(counts: readonly (readonly number[])[], classes: readonly string[]): string {
   const cell = Math.max(18, Math.min(64, Math.floor(520 / classes.length)));
   const longest = Math.min(14, Math.max(...classes.map(({ length }) => length)));
   const edge = 26 + 6.6 * longest;
@@ -71,8 +70,8 @@ function confusionFigure(counts: readonly (readonly number[])[], classes: readon
       return `<g>${title}<rect class="cell" x="${x}" y="${y}" width="${cell - 2}" height="${cell - 2}" rx="3" fill-opacity="${(0.05 + 0.5 * (value / total)).toFixed(2)}"/>${text}</g>`;
     });
   });
-  const drawing = `<svg viewBox="0 0 ${width.toFixed(0)} ${height}" style="max-width:${width.toFixed(0)}px" role="img" aria-label="Confusion matrix; the table beside it has precision and recall of each class">${heads.join("")}${cells.join("")}</svg>`;
-  return figure({ title: "Confusion matrix", caption: "Rows: actual class. Columns: predicted class. Shade: share of the row." }, drawing, wide);
+  const drawing = `<svg viewBox="0 0 ${width.toFixed(0)} ${height}" style="width:${width.toFixed(0)}px;max-width:100%" role="img" aria-label="Confusion matrix; the table beside it has precision and recall of each class">${heads.join("")}${cells.join("")}</svg>`;
+  return figure({ title: "Confusion matrix", caption: "Rows: actual class. Columns: predicted class. Shade: share of the row." }, drawing);
 }
 
 /** Curves of what is found against what is falsely reported, for the second of two classes or for each. */

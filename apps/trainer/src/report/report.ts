@@ -55,27 +55,31 @@ function keyFigures({ parts: { test }, problem: { schema: { task } }, calibratio
   ];
 }
 
-/** What the scores are called, and what they mean. */
-const meanings: Readonly<Record<string, string>> = {
-  loss: "what training lowers; of the calibrated probabilities the mean of −log p(actual class), of values the mean square in standard deviations",
-  accuracy: "share of examples whose likeliest class is right",
-  rocAuc: "chance that an example of a class ranks above one that is not; 0.5 is guessing",
-  ece: "expected calibration error: how far confidence is from the share that is right, on average over 15 bins",
-  coverage: "share of examples whose conformal set or interval holds the truth",
-  setSize: "mean number of classes in a conformal set",
-  width: "width of conformal intervals, in the unit of the target",
-  r2: "share of the variance that is explained; 0 is always guessing the mean",
-  rmse: "root of the mean square error, in the unit of the target",
-  mae: "mean absolute error, in the unit of the target",
+/** How scores are headed, and what they mean. */
+const meanings: Readonly<Record<string, readonly [heading: string, meaning: string]>> = {
+  loss: ["loss", "what training lowers: of calibrated probabilities the mean of −log p(actual class), of values the mean square error in standard deviations"],
+  accuracy: ["accuracy", "share of examples whose likeliest class is right"],
+  rocAuc: ["ROC AUC", "chance that an example of a class ranks above one that is not; 0.5 is guessing"],
+  ece: ["ECE", "expected calibration error: how far confidence is from the share that is right, on average over 15 bins"],
+  coverage: ["coverage", "share of examples whose conformal set or interval holds the truth"],
+  setSize: ["set size", "mean number of classes in a conformal set"],
+  width: ["width", "width of conformal intervals, in the unit of the target"],
+  r2: ["R²", "share of the variance that is explained; 0 is always guessing the mean"],
+  rmse: ["RMSE", "root of the mean square error, in the unit of the target"],
+  mae: ["MAE", "mean absolute error, in the unit of the target"],
 };
+
+/** Scores in the unit of the target; all others are shown with four digits after the point. */
+const inUnit = ["width", "rmse", "mae"];
 
 function scoresSection({ problem, parts }: ReportInput): Section {
   const names = Object.keys(parts.test.scores);
-  const cell = (scores: SplitScores, name: string): string => (["loss", "accuracy", "rocAuc", "ece", "r2", "coverage"].includes(name) && Number.isFinite(scores[name]) ? scores[name]!.toFixed(4) : show(scores[name]!));
+  const cell = (scores: SplitScores, name: string): string => (inUnit.includes(name) || !Number.isFinite(scores[name]) ? show(scores[name]!) : scores[name]!.toFixed(4));
   const rows = partNames.map((name) => [name, count(problem.parts[name].length), ...names.map((score) => cell(parts[name].scores, score))]);
   const words = "<p>The test part decides: neither the weights, nor when to stop, nor the calibration has seen it.</p>\n";
-  const glossary = folded("What the scores mean", list(names.map((name) => `${name}: ${meanings[name] ?? "a score of this task"}`)));
-  return { word: "Scores", heading: "How good it is", content: words + table("Scores by part of the data", ["part", "examples", ...names], rows, { marked: rows.length - 1 }) + glossary };
+  const heads = names.map((name) => meanings[name]?.[0] ?? name);
+  const glossary = folded("What the scores mean", list(names.map((name) => `${meanings[name]?.[0] ?? name} (${name}): ${meanings[name]?.[1] ?? "a score of this task"}`)));
+  return { word: "Scores", heading: "How good it is", content: words + table("Scores by part of the data", ["part", "examples", ...heads], rows, { marked: rows.length - 1 }) + glossary };
 }
 
 /** What the predictions for the test part look like. */

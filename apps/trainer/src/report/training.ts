@@ -14,7 +14,7 @@ export function trainingSection(history: readonly EpochReport[]): Section | null
     const train = history.map((report) => report.train[name]!);
     const validation = history.map((report) => report.validation?.[name] ?? NaN);
     const labels = {
-      x: "epoch", y: name, title: name, wholeX: true,
+      x: "epoch", y: name, wholeX: true,
       description: `${name} by epoch: training from ${show(train[0]!)} to ${show(train.at(-1)!)}, validation from ${show(validation[0]!)} to ${show(validation.at(-1)!)}`,
     };
     const kept = best < 0 ? [] : [{ x: best + 1, y: validation[best]!, title: `kept: epoch ${best + 1}, ${name} ${show(validation[best]!)}`, style: "b" }];
@@ -25,7 +25,7 @@ export function trainingSection(history: readonly EpochReport[]): Section | null
     const values = history.map((report) => report[key] ?? NaN);
     // A rate that never changes needs no picture.
     if (!values.some((value) => Number.isFinite(value) && value !== values[0])) return [];
-    const labels = { x: "epoch", y: name, title: name, wholeX: true, description: `${name} by epoch, from ${show(values[0]!)} to ${show(values.at(-1)!)}` };
+    const labels = { x: "epoch", y: name, wholeX: true, description: `${name} by epoch, from ${show(values[0]!)} to ${show(values.at(-1)!)}` };
     return [chart(labels, across, rounded(rangeOf([0, ...values])), (frame) => line(frame, epochs, values, "c"))];
   });
   const dot = best < 0 ? "" : `, whose best loss, at the dot, decides which weights are kept: those of epoch ${best + 1}`;

@@ -38,7 +38,7 @@ async function reliabilityFigure(title: string, probabilities: Tensor, targets: 
   const labels = {
     x: "confidence", y: "share that is right", title,
     description: `${title}: share of right predictions by confidence; expected calibration error ${error}`,
-    caption: `Expected calibration error ${error}, largest gap ${found.maximumError.toFixed(3)}. The darker a bar, the more predictions are in it.`,
+    caption: `Expected calibration error ${error}, largest gap ${found.maximumError.toFixed(3)}. The stronger the color of a bar, the more predictions are in it.`,
   };
   return chart(labels, unit, unit, (frame) => {
     const bars = Array.from(found.count, (n, bin) => {
