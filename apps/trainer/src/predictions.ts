@@ -45,25 +45,43 @@ export function likeliest(rows: Float64Array, classes: number): Float64Array {
   });
 }
 
-export interface CsvOptions {
+export interface TextOptions {
   /** What should have been predicted: class numbers, or standardized values. Stands first. */
   readonly actual?: ArrayLike<number>;
+  /** The file of each example, where they come from many. */
+  readonly files?: readonly string[] | null;
   /** What decisions cost; adds the one that costs least. */
   readonly costs?: readonly (readonly number[])[] | null;
 }
 
 /** Predictions as CSV, a line per example: the prediction, probabilities or an interval, the set of the promise. */
-export async function predictionsCsv(task: Task, predictions: Calibrated, options: CsvOptions = {}): Promise<string> {
-  const columns = task.kind === "regression" ? valueColumns(task, predictions, options) : await classColumns(task, predictions, options);
+export async function predictionsCsv(task: Task, predictions: Calibrated, options: TextOptions = {}): Promise<string> {
+  const columns = await columnsOf(task, predictions, options);
   const names = Object.keys(columns);
-  const lines = Array.from(predictions.values, (_, row) => names.map((name) => columns[name]!(row)));
+  const lines = Array.from(predictions.values, (_, row) => names.map((name) => written(columns[name]!(row))));
   return csv([names, ...lines]);
 }
 
-/** The cell of a row by the name of its column. */
-type Columns = Readonly<Record<string, (row: number) => string>>;
+/** The same as lines of JSON; a number that is not finite is null. */
+export async function predictionsJsonLines(task: Task, predictions: Calibrated, options: TextOptions = {}): Promise<string> {
+  const columns = Object.entries(await columnsOf(task, predictions, options));
+  return Array.from(predictions.values, (_, row) => `${JSON.stringify(Object.fromEntries(columns.map(([name, cell]) => [name, cell(row)])))}\n`).join("");
+}
 
-function valueColumns(task: Extract<Task, { kind: "regression" }>, { values, interval }: Calibrated, { actual }: CsvOptions): Columns {
+/** A list is a set of classes. */
+type Cell = string | number | readonly string[];
+/** The cell of a row by the name of its column. */
+type Columns = Readonly<Record<string, (row: number) => Cell>>;
+
+const written = (cell: Cell): string => (Array.isArray(cell) ? cell.join(" | ") : String(cell));
+
+async function columnsOf(task: Task, predictions: Calibrated, options: TextOptions): Promise<Columns> {
+  const { files } = options;
+  const columns = task.kind === "regression" ? valueColumns(task, predictions, options) : await classColumns(task, predictions, options);
+  return files ? { file: (row) => files[row]!, ...columns } : columns;
+}
+
+function valueColumns(task: Extract<Task, { kind: "regression" }>, { values, interval }: Calibrated, { actual }: TextOptions): Columns {
   return {
     ...(actual && { actual: (row) => show(actual[row]! * task.deviation + task.mean) }),
     prediction: (row) => show(values[row]!),
@@ -74,7 +92,7 @@ function valueColumns(task: Extract<Task, { kind: "regression" }>, { values, int
 async function classColumns(
   { classes }: Exclude<Task, { kind: "regression" }>,
   { values, probabilities, sets }: Calibrated,
-  { actual, costs }: CsvOptions,
+  { actual, costs }: TextOptions,
 ): Promise<Columns> {
   const rows = await probabilities!.data();
   const members = await sets?.data();
@@ -84,7 +102,7 @@ async function classColumns(
     prediction: (row) => classes[values[row]!]!,
     ...(decisions && { decision: (row) => decisionName(costs!, classes, decisions[row]!) }),
     ...Object.fromEntries(classes.map((name, i) => [`p(${name})`, (row: number) => show(rows[row * classes.length + i]!)])),
-    ...(members && { set: (row) => classes.filter((_, i) => members[row * classes.length + i]).join(" | ") }),
+    ...(members && { set: (row) => classes.filter((_, i) => members[row * classes.length + i]) }),
   };
 }
 
@@ -93,7 +111,7 @@ export const decisionName = (costs: readonly unknown[], classes: readonly string
   costs.length === classes.length ? classes[decision]! : `decision ${decision + 1}`;
 
 /** Six significant digits: more than a float32 model knows about the world, and the same on every machine. */
-const show = (value: number): string => String(Number(value.toPrecision(6)));
+const show = (value: number): number => Number(value.toPrecision(6));
 
 const csv = (lines: readonly (readonly string[])[]): string =>
   lines.map((cells) => `${cells.map((cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(",")}\n`).join("");

@@ -1,8 +1,8 @@
-/** `dormouse predict`: what a trained model says about new rows or images, as CSV. */
+/** `dormouse predict`: what a trained model says about new rows or images, as CSV or as lines of JSON. */
 import { writeFileSync } from "node:fs";
 import { onDevice } from "../device.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
-import { predictionsCsv } from "../predictions.ts";
+import { predictionsCsv, predictionsJsonLines } from "../predictions.ts";
 import type { PartialSettings } from "../settings.ts";
 import { givenInputs } from "../sources/given.ts";
 import { openRun, predictor } from "../trained.ts";
@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 export interface PredictRequest {
   readonly run: string;
   readonly data: string;
-  /** File to write to; without it standard output. */
+  /** File to write to, lines of JSON if it is named so; without it CSV goes to standard output. */
   readonly out: string | undefined;
   readonly given: PartialSettings;
 }
@@ -21,13 +21,14 @@ export async function predict({ run, data, out, given }: PredictRequest, { termi
   const trained = await openRun(run, given);
   return onDevice(trained.settings, async () => {
     const { task } = trained.schema;
-    const inputs = await givenInputs(data, trained.schema);
+    const { examples, files } = await givenInputs(data, trained.schema);
     const predict = await predictor(trained);
-    const csv = await predictionsCsv(task, await predict(inputs), { costs: trained.settings.calibration.costs });
-    if (out === undefined) terminal.out(csv);
+    const written = out !== undefined && /\.(jsonl|ndjson)$/i.test(out) ? predictionsJsonLines : predictionsCsv;
+    const text = await written(task, await predict(examples), { files, costs: trained.settings.calibration.costs });
+    if (out === undefined) terminal.out(text);
     else {
-      writeFileSync(out, csv);
-      terminal.error(`${inputs.length} predictions in ${out}\n`);
+      writeFileSync(out, text);
+      terminal.error(`${examples.length} ${examples.length === 1 ? "prediction" : "predictions"} in ${out}\n`);
     }
     return exitCodes.ok;
   });

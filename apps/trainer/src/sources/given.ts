@@ -1,4 +1,4 @@
-/** Data that a trained model is given: a CSV file for a model of tables, IDX images for a model of images. */
+/** Data that a trained model is given: a file of rows for a model of tables, images for a model of images. */
 import { existsSync } from "node:fs";
 import { type Dataset, type Source, dataset } from "@dormouse/data";
 import type { Tensor } from "@dormouse/tensor";
@@ -6,7 +6,8 @@ import type { Example } from "@dormouse/train";
 import { Failure, readingData } from "../failure.ts";
 import type { Schema } from "../schema.ts";
 import { readRows } from "./table.ts";
-import { readImages, readTestPair } from "./idx.ts";
+import { readTestPair } from "./idx.ts";
+import { readGivenImages } from "./images.ts";
 
 /** Examples with targets, to check a model on. */
 export async function givenExamples(path: string, { input }: Schema): Promise<Dataset<Example>> {
@@ -20,16 +21,22 @@ export async function givenExamples(path: string, { input }: Schema): Promise<Da
   return readingData(path, () => features.dataset(table));
 }
 
-/** Examples without targets, to predict. */
-export async function givenInputs(path: string, { input }: Schema): Promise<Source<{ readonly x: Tensor }>> {
+/** Examples to predict. */
+export interface Given {
+  readonly examples: Source<{ readonly x: Tensor }>;
+  /** The file of each, where they come from many. */
+  readonly files: readonly string[] | null;
+}
+
+/** Examples without targets. */
+export async function givenInputs(path: string, { input }: Schema): Promise<Given> {
   requirePlace(path);
   if (input.kind === "image") {
-    const images = await readImages(path);
-    requireSize(path, input, images.shape);
-    return dataset({ x: images as { data: Uint8Array; shape: number[] } });
+    const { data, shape, files } = await readGivenImages(path, input);
+    return { examples: dataset({ x: { data, shape: [...shape] } }), files };
   }
   const { table, features } = await readRows(path, input);
-  return readingData(path, () => dataset({ x: features.transform(table) }));
+  return { examples: await readingData(path, () => dataset({ x: features.transform(table) })), files: null };
 }
 
 function requirePlace(path: string): void {

@@ -40,9 +40,11 @@ export async function readIdxParts({ seed, data }: Pick<Settings, "seed" | "data
 
 /** The images that `predict` and `evaluate` are given: a folder's test files, or one file of images. */
 export async function readImages(path: string): Promise<ShapedArray> {
-  const file = findFile(path, "t10k-images-idx3-ubyte");
-  return readImageFile(file ?? path);
+  return readImageFile(testImages(path) ?? path);
 }
+
+/** The file of test images of a folder, if it has one. */
+export const testImages = (folder: string): string | undefined => findFile(folder, "t10k-images-idx3-ubyte");
 
 /** The test part of a folder, for checking a model on it. */
 export const readTestPair = async (folder: string): Promise<Dataset<Example>> => (await readPair(folder, "t10k", null)).examples;
