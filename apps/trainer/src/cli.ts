@@ -14,6 +14,9 @@ function onSignal(signal: "SIGINT" | "SIGTERM"): void {
 }
 process.on("SIGINT", () => onSignal("SIGINT"));
 process.on("SIGTERM", () => onSignal("SIGTERM"));
+// A worker of a search ends, saved, when the search is no more.
+process.channel?.unref();
+process.once("disconnect", () => onSignal("SIGTERM"));
 // Whoever reads the output may stop early, as `head` does.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;

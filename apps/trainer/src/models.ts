@@ -42,6 +42,10 @@ export class Network {
   }
 }
 
+/** The members of several networks as one. */
+export const combined = (networks: readonly Network[]): Network =>
+  new Network(networks[0]!.task, networks.flatMap(({ members }) => members));
+
 /**
  * The outputs of a network for raw examples, as `fit`, `evaluateModel` and `predict` take it: values [n, 1] or logits
  * [n, c]. In training the members of an ensemble do not know of each other: their outputs come one below the other,

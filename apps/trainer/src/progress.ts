@@ -100,7 +100,7 @@ export function progress<M>(terminal: Terminal): Callback<M> {
     step: (report) => draw("", barLine(report)),
     epoch(report, { epochs }) {
       losses.push(lossOf(report));
-      draw(`${cut(epochLine(report, epochs))}\n`, "");
+      draw(`${epochLine(report, epochs)}\n`, "");
     },
     end() {
       // The chart stays.

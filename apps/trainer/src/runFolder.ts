@@ -5,7 +5,7 @@
 import {
   appendFileSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { Failure } from "./failure.ts";
 
 /** Paths inside a run folder. */
@@ -52,11 +52,18 @@ export class RunFolder {
   }
 }
 
+/** Makes the folder of a run and points `<runs>/latest` at it. */
+export function createRunFolder(...parameters: Parameters<typeof createFolder>): RunFolder {
+  const folder = createFolder(...parameters);
+  pointLatest(parameters[0], basename(folder.path));
+  return folder;
+}
+
 /**
- * Makes `<runs>/<date>-<name>-<n>` with the first n that is free and with files in it, and points `<runs>/latest` at it.
- * The folder is there with all of its files or not at all.
+ * Makes `<runs>/<date>-<name>-<n>` with the first n that is free and with files in it. It is there with all of its
+ * files or not at all.
  */
-export function createRunFolder(
+export function createFolder(
   runs: string, name: string, now: Date, files: Readonly<Record<string, string | object>>,
 ): RunFolder {
   mkdirSync(runs, { recursive: true });
@@ -76,7 +83,6 @@ export function createRunFolder(
       if (["EEXIST", "ENOTEMPTY", "EPERM"].includes((error as { readonly code?: string }).code ?? "") && existsSync(join(runs, folder))) continue;
       throw error;
     }
-    pointLatest(runs, folder);
     return new RunFolder(join(runs, folder));
   }
 }

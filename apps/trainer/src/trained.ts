@@ -1,11 +1,12 @@
 /** A run that is over, read back: its settings, what its model takes and gives, and the model with its best weights. */
+import { readFileSync } from "node:fs";
 import type { Source } from "@dormouse/data";
 import type { Tensor } from "@dormouse/tensor";
 import { load } from "@dormouse/train";
 import { type Calibrated, type Calibration, calibrated, readCalibration } from "./calibration.ts";
 import { Failure } from "./failure.ts";
 import { readSettings } from "./layers.ts";
-import { type Network, buildModel } from "./models.ts";
+import { type Network, buildModel, combined } from "./models.ts";
 import { predictAll } from "./predictions.ts";
 import { type RunFolder, openTrainedFolder } from "./runFolder.ts";
 import { type Schema, readSchema } from "./schema.ts";
@@ -38,12 +39,18 @@ function readAs(schema: Schema, { data = {} }: PartialSettings): Schema {
 
 /** The model of a run; needs a device. */
 export async function loadModel({ folder, settings, schema }: TrainedRun): Promise<Network> {
-  const model = buildModel(settings, schema);
+  const model = folder.has("members.json") ? ensembleModel(folder, settings, schema) : buildModel(settings, schema);
   try {
     return (await load(folder.best, { model })).model;
   } catch (error) {
     throw new Failure("usage", `${folder.best} cannot be read: ${(error as Error).message}`);
   }
+}
+
+/** The model of an ensemble of runs, which need not be alike: the file lists the settings of their models. */
+function ensembleModel(folder: RunFolder, { seed }: Settings, schema: Schema): Network {
+  const members = JSON.parse(readFileSync(folder.at("members.json"), "utf8")) as readonly Pick<Settings, "model">[];
+  return combined(members.map(({ model }) => buildModel({ model, seed }, schema)));
 }
 
 /** The calibration of a run; null for one that ended before it had any. */

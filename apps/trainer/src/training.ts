@@ -137,8 +137,8 @@ function eventsOf(folder: RunFolder, stepsPerEpoch: number): Callback<Network> {
       file!.scalars(epoch * stepsPerEpoch + step, known({ ...running, learning_rate: learningRate, gradient_norm: gradientNorm }));
     },
     epoch({ epoch, train, validation, learningRate, gradientNorm }) {
-      const scores = { ...tagged("train", train), ...tagged("validation", validation) };
-      file!.scalars((epoch + 1) * stepsPerEpoch, known({ ...scores, learning_rate: learningRate, gradient_norm: gradientNorm }));
+      const scores = { ...tagged("train", train), ...tagged("validation", validation), "gradient_norm/epoch": gradientNorm };
+      file!.scalars((epoch + 1) * stepsPerEpoch, known({ ...scores, learning_rate: learningRate }));
     },
   };
 }
