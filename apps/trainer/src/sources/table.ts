@@ -89,7 +89,7 @@ export async function readTarget({ seed, data }: Pick<Settings, "seed" | "data">
   return { table: complete.subset(chosen), notes: [...notes, `limited to ${limit} of ${counted(complete.length, "row")}`], reading };
 }
 
-function requireColumn({ names }: Table, name: string, flag: string, path: string): void {
+export function requireColumn({ names }: Table, name: string, flag: string, path: string): void {
   if (names.includes(name)) return;
   const close = didYouMean(name, names);
   throw new Failure("usage", `${flag} ${name}: ${path} has no such column${close || `; it has ${some(names)}`}`);
