@@ -113,7 +113,7 @@ export class Shader {
   readonly #accessors = new Set<string>();
   readonly #atomic: readonly number[];
   #names = 0;
-  #usesScratch = false;
+  #scratch: "f32" | "u32" | null = null;
 
   /** `atomic`: arguments that are added to atomically, as words. */
   constructor(args: readonly KernelArgument[], layout: Layout, atomic: readonly number[] = []) {
@@ -179,21 +179,21 @@ export class Shader {
     return base === 0 ? address : `${address} + ${base}`;
   }
 
-  /** Makes the float32 array `scratch` available: memory that the kernel asked for beside its arguments. */
-  useScratch(): void {
-    this.#usesScratch = true;
+  /** Makes the array `scratch` available: memory that the kernel asked for beside its arguments. */
+  useScratch(type: "f32" | "u32" = "f32"): void {
+    this.#scratch = type;
   }
 
   /** The whole shader. `lanes` invocations are a workgroup; `group` (u32) and `lane` (u32) are in scope of the body. */
   finish(groups: number, body: readonly string[], lanes = LANES): Dispatch {
     const { bindingOf, writable } = this.#layout;
     const bindings = writable.map((mayWrite, binding): BoundMemory => ({ memory: bindingOf.indexOf(binding), writable: mayWrite }));
-    const scratch = `@group(0) @binding(${bindings.length}) var<storage, read_write> scratch: array<f32>;`;
-    if (this.#usesScratch) bindings.push({ memory: "scratch", writable: true });
+    const scratch = `@group(0) @binding(${bindings.length}) var<storage, read_write> scratch: array<${this.#scratch}>;`;
+    if (this.#scratch) bindings.push({ memory: "scratch", writable: true });
     const functions = functionsFor(this.#functions);
     const text = [
       ...writable.map((_, binding) => this.#binding(binding)),
-      ...(this.#usesScratch ? [scratch] : []),
+      ...(this.#scratch ? [scratch] : []),
       functions,
       ...[...this.#accessors].sort().map((accessor) => this.#accessor(accessor)),
       ...this.#declarations,

@@ -11,11 +11,12 @@ fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(local_invocation_index)
   let i0 = i32(element / 7u);
   let i1 = i32(element % 7u);
   let base = i0 * 7 + 0;
-  let mine = b0[base + i1 * 1];
-  var rank = 0;
-  for (var step = 0; step < 7; step++) {
-    let other = b0[base + step * 1];
+  let start = i1 / 4096 * 4096;
+  let mine = b0[base + (i1) * 1];
+  var rank = start;
+  for (var step = start; step < min(start + 4096, 7); step++) {
+    let other = b0[base + (step) * 1];
     if (((!is_nan(other) && is_nan(mine)) || less_f32(other, mine)) || (step < i1 && !((!is_nan(mine) && is_nan(other)) || less_f32(mine, other)))) { rank++; }
   }
-  b1[base + rank * 1] = i1;
+  b1[base + (rank) * 1] = i1;
 }
