@@ -1,4 +1,5 @@
 /** What people hand in: files that are read in spite of their form, and files that are refused, each with its message and status. */
+import { readFileSync } from "node:fs";
 import { gzip } from "@dormouse/formats";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Workplace } from "./support.ts";
@@ -49,6 +50,8 @@ describe("odd files that train", () => {
     ["a constant column", csv().replaceAll("rot", "rot,1").replaceAll("grün", "grün,1").replace("kind", "kind,one"), target, 'set aside one: constant (every value is "1")'],
     ["a column twice", csv().replace(/^(.*?),/gm, "$1,$1,").replace("a,a", "a,again"), target, "note: again is the same as a in every row"],
     ["numbers with a stray word", csv().replace("0.5", "about 5"), target, 'note: b holds numbers, but also "about 5"'],
+    // The rows of `lines`, with gaps in b, as hyparquet-writer 0.17 wrote them.
+    ["Parquet", readFileSync(new URL("fixtures/rows.parquet", import.meta.url)), target, "kind: classification (2 different values)"],
     ["JSON lines", lines.map(([a, b, kind]) => JSON.stringify({ a, b, kind })).join("\n"), target, ""],
     ["split by groups", csv(), [...target, "--split", "group", "--split-column", "a"], "divided by the groups of a"],
     ["split by time", csv(), [...target, "--split", "time", "--split-column", "b"], "divided by b: the latest rows are the test part"],
@@ -126,6 +129,13 @@ describe("files and commands that are refused", () => {
     expect(outcome.error).toContain(message.replaceAll("FILE", file));
     expect(outcome.error).toMatch(/^dormouse: [^\n]*\n$/);
     expect(outcome).toMatchObject({ code, out: "" });
+  });
+
+  it("data that is named twice", async () => {
+    const file = work.write("bad.csv", csv());
+    expect(await work.run(["train", file, "--data", "other.csv"])).toMatchObject({
+      code: 2, error: `dormouse: ${file} and data.path other.csv both name data; give one (--data <path> wins over files of settings)\n`,
+    });
   });
 
   it("folders: none, one of tables, one of nothing", async () => {

@@ -59,7 +59,9 @@ function placeOf(word: string | undefined, { path = null, source }: Partial<Sett
     if (path === null) throw new Failure("usage", `${word} needs --data <folder>, where its four IDX files are`);
     return { source: "idx", name: word, path };
   }
-  // The file or folder of a command wins over that of a file of settings.
+  if (word !== undefined && path !== null && word !== path) {
+    throw new Failure("usage", `${word} and data.path ${path} both name data; give one (--data <path> wins over files of settings)`);
+  }
   const place = word ?? path!;
   if (!existsSync(place)) {
     // A single word is more likely a name than a file.
