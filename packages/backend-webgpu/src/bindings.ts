@@ -49,10 +49,12 @@ interface Place {
 }
 
 /**
- * The bindings of a step. A kernel with more places than `most` sees its temporaries through one binding; if that is
- * not enough, the smallest other places are copied to scratch memory, and back where they are written.
+ * The bindings of a step for a GPU that allows `limit` of them; one is left for the scratch memory that a kernel may ask
+ * for. A kernel with more places sees its temporaries through one binding; if that is not enough, the smallest other
+ * places are copied to scratch memory, and back where they are written.
  */
-export function bindStep(program: Program, kernel: Kernel, slots: readonly Slot[], most: number): Bound {
+export function bindStep(program: Program, kernel: Kernel, slots: readonly Slot[], limit: number): Bound {
+  const most = limit - 1;
   const places = new Map<string, Place>();
   const placeOfArg = kernel.args.map(({ dtype, length, access }, arg): Place | null => {
     if (length === 0) return null;
