@@ -69,8 +69,7 @@ class Gpu implements WebGpuBackend {
     this.capabilities = {
       name,
       dtypes: supported,
-      // One is for the scratch memory that a kernel may ask for.
-      maxBindings: limits.maxStorageBuffersPerShaderStage - 1,
+      maxBindings: limits.maxStorageBuffersPerShaderStage,
       maxBufferBytes: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
       syncRead: false,
     };
