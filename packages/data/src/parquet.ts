@@ -121,7 +121,8 @@ function readerOf(source: ParquetSource): RangeReader {
   if (source instanceof Uint8Array) {
     return {
       byteLength: source.length,
-      slice: (start, end) => source.slice(start, end).buffer as ArrayBuffer,
+      // `slice` of a Buffer of Node would not copy, and its `buffer` hold more than the file.
+      slice: (start, end) => new Uint8Array(source.subarray(start, end)).buffer,
     };
   }
   return source;

@@ -55,7 +55,8 @@ describe("Parquet", () => {
     rowGroupSize: [10],
   });
   test("a table: numbers, text, gaps, wide integers, times", async () => {
-    for (const source of [file, new Uint8Array(file), new Blob([file])]) {
+    const part = new Uint8Array([...new Uint8Array(9), ...new Uint8Array(file), 0]).subarray(9, -1);
+    for (const source of [file, new Uint8Array(file), part, Buffer.from(part.buffer, 9, part.length), new Blob([file])]) {
       const table = await readParquet(source);
       expect(table.names).toEqual(["size", "kind", "count", "gap", "at"]);
       expect([...table.numbers("size")]).toEqual(rows.map((i) => i * i + 0.5));
