@@ -22,6 +22,8 @@ const calibrationFile = z.object({
   format: z.literal("dormouse-calibration/1"),
   /** How many examples it was fitted on. */
   examples: z.int().min(0),
+  /** The command that it was made with, if not with the model. */
+  command: z.string().optional(),
   map: z.discriminatedUnion("method", [
     z.object({ method: z.literal("none"), reason: z.string() }),
     z.object({ method: z.literal("temperature"), temperature: z.number() }),

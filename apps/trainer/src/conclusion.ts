@@ -35,6 +35,8 @@ export interface ConclusionInput {
   readonly model: Network;
   /** Null or left out: it is fitted. */
   readonly calibration?: Calibration | null;
+  /** The command that asks for another calibration. */
+  readonly command?: string;
 }
 
 /** Calibrates, scores and reports; writes the files that hold the results. */
@@ -44,7 +46,10 @@ export async function conclude(folder: RunFolder, input: ConclusionInput): Promi
   checkCalibration(task, settings.calibration);
   const predict = (name: PartName) => predictAll(model, task, problem.parts[name]);
   const held = await predict("calibration");
-  const calibration = input.calibration ?? (await fitCalibration(task, settings, held, targetsOf(problem, "calibration")));
+  const calibration = input.calibration ?? {
+    ...(await fitCalibration(task, settings, held, targetsOf(problem, "calibration"))),
+    ...(input.command !== undefined && { command: input.command }),
+  };
   const parts = {} as Record<PartName, PartResult>;
   for (const name of partNames) {
     const targets = targetsOf(problem, name);

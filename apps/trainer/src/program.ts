@@ -117,7 +117,7 @@ export async function main(words: readonly string[], context: Context): Promise<
   calibrateCommand
     .option("--json", "print the results as one JSON object")
     .action(async (run: string, values: Texts & Json) => {
-      code = await calibrate({ run, json: values.json === true, given: givenBy(values, context).settings }, context);
+      code = await calibrate({ run, command, json: values.json === true, given: givenBy(values, context).settings }, context);
     });
 
   const reportCommand = configure(program.command("report"))
@@ -127,7 +127,7 @@ export async function main(words: readonly string[], context: Context): Promise<
   reportCommand
     .option("--json", "print the results as one JSON object")
     .action(async (run: string, values: Texts & Json) => {
-      code = await reportAgain({ run, json: values.json === true, given: givenBy(values, context).settings }, context);
+      code = await reportAgain({ run, command, json: values.json === true, given: givenBy(values, context).settings }, context);
     });
 
   const predictCommand = configure(program.command("predict"))

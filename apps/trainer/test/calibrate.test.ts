@@ -213,6 +213,9 @@ describe("what is kept", () => {
     const { code, out } = await work.run(["report", runs["side"]!, "--threads", "1", "--json"]);
     expect([code, json(out)]).toEqual([0, scores]);
     expect(fileOf("side", "calibration.json")).toEqual(calibration);
+    const html = readFileSync(join(runs["side"]!, "report.html"), "utf8");
+    expect(html).toContain(`--target side --exclude said,price --epochs 40 --threads 1 --learning-rate 0.01 --json`);
+    expect(html).toContain(`dormouse calibrate ${runs["side"]!} --threads 1 --json --calibration beta --alpha 0.15`);
   });
 
   it("refuses a file that is no calibration", async () => {

@@ -14,6 +14,8 @@ export interface AgainRequest {
   readonly run: string;
   readonly given: PartialSettings;
   readonly json: boolean;
+  /** The command as it was typed. */
+  readonly command: string;
 }
 
 /** Runs the command: fits a calibration with the settings that are given, scores and reports with it. */
@@ -22,7 +24,7 @@ export async function calibrate(request: AgainRequest, { terminal }: Context): P
   const { calibration = {} } = request.given;
   const trained = { ...before, settings: resolveSettings(before.settings.data.source, before.settings, { calibration }) };
   return again(trained, async (problem) => {
-    const conclusion = await conclude(trained.folder, { ...trained, problem, model: await loadModel(trained) });
+    const conclusion = await conclude(trained.folder, { ...trained, problem, model: await loadModel(trained), command: request.command });
     trained.folder.write("config.resolved.yaml", stringify(trained.settings));
     terminal.error(`${describeCalibration(conclusion.calibration)}\n`);
     show(request, trained, problem, conclusion, terminal.out);

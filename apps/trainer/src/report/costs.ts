@@ -10,11 +10,16 @@ import { type Section, escape, show, table } from "./page.ts";
 type Classes = Exclude<Task, { readonly kind: "regression" }>;
 type Costs = readonly (readonly number[])[];
 
+/** Of the decisions that ask no model, so many of the best are shown. */
+const mostConstant = 3;
+
 /** Thresholds at which decisions about two classes are tried. */
 const steps = 100;
 
-/** The mean cost of deciding in several ways, and for two classes by every threshold. */
-export async function costsSection({ classes }: Classes, { predictions, targets }: PartResult, given: Costs | null): Promise<Section> {
+/** The mean cost of deciding in several ways, and for two classes by every threshold; null where it says nothing new. */
+export async function costsSection({ classes }: Classes, { predictions, targets }: PartResult, given: Costs | null): Promise<Section | null> {
+  // Of more than two classes, without costs, this would say no more than the accuracy does.
+  if (given === null && classes.length > 2) return null;
   const costs = given ?? classes.map((_, i) => classes.map((_, j) => (i === j ? 0 : 1)));
   const matrix = tensor(costs.map((row) => [...row]), { dtype: "float64" });
   const labels = tensor(Array.from(targets), { dtype: "int32" });
@@ -23,16 +28,17 @@ export async function costsSection({ classes }: Classes, { predictions, targets 
   const rows: [string, number][] = [["decision of least expected cost", await mean(decide(predictions.probabilities!, matrix))]];
   if (given !== null) rows.push(["the same without calibration", await mean(decide(predictions.raw.probabilities!, matrix))]);
   if (given !== null && costs.length === classes.length) rows.push(["the likeliest class", await mean(whole(predictions.values))]);
+  const constant: [string, number][] = [];
   for (const [decision] of costs.entries()) {
-    rows.push([`always ${decisionName(costs, classes, decision)}`, await mean(whole(new Int32Array(targets.length).fill(decision)))]);
+    constant.push([`always ${decisionName(costs, classes, decision)}`, await mean(whole(new Int32Array(targets.length).fill(decision)))]);
   }
-  const shown = rows.slice(0, 14);
-  const most = Math.max(...shown.map(([, cost]) => cost), Number.MIN_VALUE);
+  rows.push(...constant.sort(([, a], [, b]) => a - b).slice(0, mostConstant));
+  const most = Math.max(...rows.map(([, cost]) => cost), Number.MIN_VALUE);
   const words = given === null
     ? "<p>No costs were given, so that every error costs 1: the mean cost is the share of errors. With <code>--costs</code> decisions can weigh what each error costs.</p>\n"
     : "<p>What a decision costs on average for the test part, if it is made by the probabilities.</p>\n";
   const used = given === null ? "" : `<h3>Costs</h3>\n${table("Costs of decisions by true class", ["decision", ...classes.map((name) => `if ${name}`)], costs.map((row, i) => [decisionName(costs, classes, i), ...row.map(show)]))}`;
-  const policies = `<h3>Mean cost</h3>\n${table("Mean cost of ways to decide", ["way to decide", "mean cost"], shown.map(([name, cost]) => [name, { share: cost / most, text: cost.toFixed(4) }]), { marked: 0 })}`;
+  const policies = `<h3>Mean cost</h3>\n${table("Mean cost of ways to decide", ["way to decide", "mean cost"], rows.map(([name, cost]) => [name, { share: cost / most, text: cost.toFixed(4) }]), { marked: 0 })}`;
   const curve = costs.length === 2 && classes.length === 2 ? await thresholdFigure(classes[1]!, costs, predictions, mean) : "";
   return { word: "Costs", heading: "What its errors cost", content: words + beside(`<div>${used}${policies}</div>`, curve) };
 }

@@ -52,7 +52,7 @@ function confusionFigure(counts: readonly (readonly number[])[], classes: readon
   const cell = Math.max(18, Math.min(64, Math.floor(520 / classes.length)));
   const longest = Math.min(14, Math.max(...classes.map(({ length }) => length)));
   const edge = 26 + 6.6 * longest;
-  const slanted = classes.length > 2 || 6.6 * longest > cell;
+  const slanted = 6.6 * longest > cell - 6;
   const top = slanted ? 24 + 5.4 * longest : 40;
   const [width, height] = [edge + cell * classes.length + (slanted ? 3.4 * longest : 0) + 4, top + cell * classes.length + 4];
   const short = (name: string): string => escape(name.length > 14 ? `${name.slice(0, 13)}…` : name);
@@ -125,7 +125,7 @@ export function errorsSection(task: Value, { predictions, targets, scores }: Par
     {
       x: `actual ${task.name}`, y: `predicted ${task.name}`, title: "Predicted against actual",
       description: `Predicted by actual ${task.name}; R squared ${show(scores["r2"]!)}`,
-      caption: `On the dashed line where right.${every > 1 ? ` One example in ${every} is drawn.` : ""}`,
+      caption: `On the dashed line where right.${every > 1 ? ` Of ${every} examples one is drawn.` : ""}`,
     },
     range, range,
     (frame) => actual.map((value, i) => (i % every === 0 ? `<circle class="dot small" cx="${frame.x(value).toFixed(1)}" cy="${frame.y(values[i]!).toFixed(1)}" r="2.5"/>` : "")).join("") + guide(frame, range.low, range.low, range.high, range.high),

@@ -70,7 +70,8 @@ export const show = (value: number): string => {
   if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  const text = size >= 1e5 ? Math.round(value).toLocaleString("en-US") : String(Number(value.toPrecision(4)));
+  const rounded = Number(value.toPrecision(4));
+  const text = size >= 1e4 ? rounded.toLocaleString("en-US") : String(rounded);
   return text.replace("-", "−");
 };
 

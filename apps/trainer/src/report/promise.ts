@@ -32,8 +32,8 @@ export async function promiseSection(task: Task, parts: Parts, { conformal }: Ca
   const chosen = found.find(({ alpha }) => alpha === conformal.alpha)!;
   const [what, size, unitName] = task.kind === "regression" ? (["interval", "width", task.name] as const) : (["set", "mean set size", "classes"] as const);
   const words =
-    `<p>With each prediction goes ${task.kind === "regression" ? "an interval" : "a set of classes"} that holds the truth for at least <strong>${percent(1 - conformal.alpha, 0)}</strong> of new examples of this kind, whatever the model. ` +
-    `On the test part ${percent(chosen.coverage)} do, with ${task.kind === "regression" ? `intervals ${show(chosen.size)} wide` : `${show(chosen.size)} classes in a set on average`}.</p>\n`;
+    `<p>With each prediction goes ${task.kind === "regression" ? "an interval" : "a set of classes"} that is made to hold the truth for <strong>${percent(1 - conformal.alpha, 0)}</strong> of new examples of this kind, whatever the model. ` +
+    `Of the test part ${percent(chosen.coverage)} do, with ${task.kind === "regression" ? `intervals ${show(chosen.size)} wide` : `${show(chosen.size)} classes in a set on average`}.</p>\n`;
   const finite = found.filter((each) => Number.isFinite(each.size));
   const sizes = rounded(rangeOf([...(task.kind === "regression" ? [0] : []), ...finite.map((each) => each.size)]));
   const coverages = rounded(rangeOf([...finite.map(({ coverage }) => coverage), ...finite.map(({ alpha }) => 1 - alpha)]));
@@ -51,8 +51,8 @@ export async function promiseSection(task: Task, parts: Parts, { conformal }: Ca
     coverages, coverages,
     (frame) => guide(frame, coverages.low, coverages.low, coverages.high, coverages.high) + dots(frame, marks(({ alpha }) => 1 - alpha)),
   );
-  const bySize = task.kind === "regression" ? "" : await sizeTable(task.classes.length, parts.test);
-  return { word: "Promise", heading: `What ${what}s promise`, content: words + beside(cost, kept) + bySize };
+  const tables = task.kind === "regression" ? "" : await setTables(task.classes, parts.test);
+  return { word: "Promise", heading: `What ${what}s promise`, content: words + beside(cost, kept) + tables };
 }
 
 async function setsAt({ test, held }: Parts, conformal: Conformal, alpha: number): Promise<Offer> {
@@ -72,19 +72,33 @@ async function intervalsAt(task: Extract<Task, { kind: "regression" }>, { test, 
 
 const labelsOf = ({ targets }: PartResult): Tensor => tensor(Array.from(targets), { dtype: "int32" });
 
-/** How often sets of each size hold the truth: small sets should not miss more often than large ones. */
-async function sizeTable(classes: number, { predictions, targets }: PartResult): Promise<string> {
+/** Sets of examples that have something in common, and how many of them hold the truth. */
+interface Group {
+  examples: number;
+  held: number;
+}
+const groups = (count: number): Group[] => Array.from({ length: count }, () => ({ examples: 0, held: 0 }));
+
+/** How often sets of each size hold the truth, and those of examples of each class: the promise is about all together. */
+async function setTables(classes: readonly string[], { predictions, targets }: PartResult): Promise<string> {
   const members = await predictions.sets!.data();
-  const sizes = Array.from({ length: classes + 1 }, () => ({ examples: 0, held: 0 }));
-  Array.from(targets, (label, row) => {
-    const own = Array.from(members.subarray(row * classes, (row + 1) * classes));
-    const entry = sizes[own.reduce((sum, member) => sum + (member ? 1 : 0), 0)]!;
-    entry.examples++;
-    if (own[label]) entry.held++;
-  });
-  const rows = sizes.flatMap(({ examples, held }, size) =>
-    examples === 0 ? [] : [[String(size), { share: examples / targets.length, text: percent(examples / targets.length) }, count(examples), percent(held / examples)]],
+  const [bySize, byClass] = [groups(classes.length + 1), groups(classes.length)];
+  for (let row = 0; row < targets.length; row++) {
+    const own = classes.map((_, k) => Boolean(members[row * classes.length + k]));
+    const label = targets[row]!;
+    for (const group of [bySize[own.filter(Boolean).length]!, byClass[label]!]) {
+      group.examples++;
+      if (own[label]) group.held++;
+    }
+  }
+  const cells = ({ examples, held }: Group) => [count(examples), { share: held / examples, text: percent(held / examples) }];
+  const rows = (all: readonly Group[], name: (i: number) => string) =>
+    all.flatMap((group, i) => (group.examples === 0 ? [] : [[name(i), ...cells(group)]]));
+  const heads = ["test examples", "held the truth"];
+  const empty = bySize[0]!.examples > 0 ? `<p class="quiet">An empty set says that no class is likely enough: the model is less sure than it usually is.</p>\n` : "";
+  return (
+    `<div class="pair"><div>${table("Coverage by size of set", ["classes in the set", ...heads], rows(bySize, String))}</div>` +
+    `<div>${table("Coverage by class", ["actual class", ...heads], rows(byClass, (k) => classes[k]!))}</div></div>\n` +
+    `<p>The promise is about all examples together: some classes can do better, others worse.</p>\n${empty}`
   );
-  const empty = sizes[0]!.examples > 0 ? `<p class="quiet">An empty set says that no class is likely enough: the example is unlike those the model knows well.</p>\n` : "";
-  return table("Coverage by size of set", ["classes in the set", "share of test examples", "examples", "held the truth"], rows) + empty;
 }

@@ -96,7 +96,7 @@ async function judgement({ problem: { schema: { task } }, parts, calibration, se
 }
 
 function runSection(folder: RunFolder, input: ReportInput): Section {
-  const { problem, history, settings } = input;
+  const { problem, history, settings, calibration: { command } } = input;
   const { epochs } = settings.training;
   const ended = history.length < epochs ? `stopped after ${history.length} of at most ${epochs} epochs` : `ran for ${epochs} epochs`;
   const data = problem.notes.length > 0 ? `<h3>Data</h3>\n${list(problem.notes)}` : "";
@@ -105,7 +105,7 @@ function runSection(folder: RunFolder, input: ReportInput): Section {
   return {
     word: "Run", heading: "How to do it again",
     content:
-      `<p>${trained}This command repeats the run:</p>\n${verbatim("Command", commandOf(folder))}${data}` +
+      `<p>${trained}${command === undefined ? "This command repeats" : "These commands repeat"} the run:</p>\n${verbatim("Command", [commandOf(folder), ...(command === undefined ? [] : [command])].join("\n"))}${data}` +
       folded("Configuration", verbatim("Configuration", file("config.resolved.yaml"))) + folded("Environment", verbatim("Environment", file("env.json"))),
   };
 }
