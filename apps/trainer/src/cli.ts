@@ -17,6 +17,10 @@ process.on("SIGTERM", () => onSignal("SIGTERM"));
 // A worker of a search ends, saved, when the search is no more.
 process.channel?.unref();
 process.once("disconnect", () => onSignal("SIGTERM"));
+// Messages may lose their reader, and the work goes on.
+process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
 // Whoever reads the output may stop early, as `head` does.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;

@@ -196,7 +196,6 @@ describe("the progress line", () => {
   it("is a line per epoch where lines cannot be rewritten", async () => {
     const text = await drawn({ live: false, color: true });
     expect(text.trimEnd().split("\n")).toHaveLength(4);
-    // eslint-disable-next-line no-control-regex -- escapes are what must not be there
     expect(text).not.toMatch(/\x1b|[\u2800-\u28ff]/);
     expect(text).toContain("epoch 2/3  loss NaN   validation loss NaN   2.0 s\n");
   });
@@ -205,9 +204,7 @@ describe("the progress line", () => {
     const text = await drawn({ live: true, columns: 70 });
     expect(text).toMatch(/epoch 2\/3 {2}█████░{15} 25\/100 {2}loss Infinity/);
     expect(text).toMatch(/[\u2801-\u28ff]/);
-    // eslint-disable-next-line no-control-regex -- escapes are what is looked for
     expect(text).not.toMatch(/\x1b\[\d+m/);
-    // eslint-disable-next-line no-control-regex -- escapes move, and have no width
     for (const line of text.replaceAll(/\x1b\[\d*[A-Z]/g, "").split(/[\n\r]/)) expect(line.length).toBeLessThan(70);
     expect(await drawn({ live: true, columns: 50, color: true })).toContain("\x1b[36m");
   });
