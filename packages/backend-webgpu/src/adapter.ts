@@ -104,12 +104,13 @@ const limitsOf = (limits: GPUSupportedLimits): Record<LimitName, number> =>
   Object.fromEntries(limitNames.map((name) => [name, limits[name]])) as Record<LimitName, number>;
 
 /**
- * A device with all that its adapter allows of what programs need.
+ * A device with all that its adapter allows of what programs need, and the `features` that are asked for.
  * @throws DeviceError where the adapter gives none.
  */
-export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+export async function requestDevice(adapter: GPUAdapter, features: readonly GPUFeatureName[] = []): Promise<GPUDevice> {
+  const requiredLimits = limitsOf(adapter.limits);
   try {
-    return await adapter.requestDevice({ label: "dormouse", requiredLimits: limitsOf(adapter.limits) });
+    return await adapter.requestDevice({ label: "dormouse", requiredLimits, requiredFeatures: [...features] });
   } catch (cause) {
     throw new DeviceError("webgpu", `the adapter gives no device (${String(cause)})`, { hint: "use the CPU" });
   }

@@ -5,10 +5,12 @@
 import { DeviceError, type DType } from "@dormouse/tensor";
 import { type Backend, type BackendBuffer, type Capabilities, type Executable, type Program, bytesOf, dtypes } from "@dormouse/tensor/graph";
 import { DeviceLostError, OutOfMemoryError } from "./errors.ts";
-import { planProgram } from "./kernels.ts";
+import { type BlockFor, planProgram } from "./kernels.ts";
 import { type CompileProgress, type Pipeline, PipelineCache } from "./pipelines.ts";
 import { BufferPool, type PoolStatistics, type PooledBuffer, usage } from "./pool.ts";
+import { type KernelTime, Profiler } from "./profile.ts";
 import { GpuExecutable, GpuQueue, type QueueStatistics } from "./queue.ts";
+import { Tuner, type TuningStorage } from "./tuner.ts";
 
 /** What a backend on the GPU counts, for tests and tools. */
 export interface WebGpuStatistics extends PoolStatistics, QueueStatistics {
@@ -19,6 +21,8 @@ export interface WebGpuStatistics extends PoolStatistics, QueueStatistics {
 /** The backend and what only tests and tools ask of it. */
 export interface WebGpuBackend extends Backend {
   readonly statistics: WebGpuStatistics;
+  /** Times of kernels so far, or null where they are not measured. */
+  kernelTimes(): Promise<KernelTime[] | null>;
 }
 
 export interface BackendOptions {
@@ -27,6 +31,10 @@ export interface BackendOptions {
   /** Whether disposing of the backend destroys the device. */
   readonly ownsDevice: boolean;
   readonly onCompile?: ((progress: CompileProgress) => void) | undefined;
+  /** Whether kernels are timed; the device has `timestamp-query` then. */
+  readonly profile?: boolean | undefined;
+  /** Whether tiles of products are measured, and where the choices are kept. */
+  readonly tune?: boolean | TuningStorage | undefined;
 }
 
 class GpuBuffer implements BackendBuffer {
@@ -55,6 +63,8 @@ class Gpu implements WebGpuBackend {
   readonly #staging: BufferPool;
   readonly #queue: GpuQueue;
   readonly #pipelines: PipelineCache;
+  readonly #profiler: Profiler | null;
+  readonly #tuner: Tuner | null;
   /** Outcomes of allocations that are not known yet. */
   readonly #pending = new Set<Promise<unknown>>();
   #disposed = false;
@@ -62,7 +72,7 @@ class Gpu implements WebGpuBackend {
   /** Reported by the next call. */
   #failure: DeviceError | null = null;
 
-  constructor(device: GPUDevice, { name, ownsDevice, onCompile }: BackendOptions) {
+  constructor(device: GPUDevice, { name, ownsDevice, onCompile, profile, tune }: BackendOptions) {
     this.#device = device;
     this.#ownsDevice = ownsDevice;
     const { limits } = device;
@@ -76,8 +86,10 @@ class Gpu implements WebGpuBackend {
     const watch = (outcome: Promise<GPUError | null>, bytes: number): void => this.#watch(outcome, bytes);
     this.#storage = new BufferPool(device, usage.storage | usage.copySource | usage.copyTarget, limits, watch);
     this.#staging = new BufferPool(device, usage.mapRead | usage.copyTarget, limits, watch);
-    this.#queue = new GpuQueue(device, this.#storage, this.#staging);
+    this.#profiler = profile ? new Profiler(device) : null;
+    this.#queue = new GpuQueue(device, this.#storage, this.#staging, this.#profiler);
     this.#pipelines = new PipelineCache(device, onCompile);
+    this.#tuner = tune ? new Tuner(this.#tuningBench(name), tune === true ? null : tune) : null;
     device.addEventListener("uncapturederror", ({ error }) => {
       this.#failure ??= new DeviceError("webgpu", `the GPU reported an error (${error.message})`, {
         hint: "this is a bug in Dormouse or in the driver, please report it",
@@ -132,7 +144,13 @@ class Gpu implements WebGpuBackend {
 
   compile(program: Program): Executable | Promise<Executable> {
     this.#requireAlive("compile");
-    const plan = planProgram(program, this.capabilities.maxBindings);
+    const tuned = this.#tuner?.prepare(program);
+    const blockFor: BlockFor = (kernel) => this.#tuner?.blockFor(kernel) ?? null;
+    return tuned ? tuned.then(() => this.#compile(program, blockFor)) : this.#compile(program, blockFor);
+  }
+
+  #compile(program: Program, blockFor: BlockFor): GpuExecutable | Promise<GpuExecutable> {
+    const plan = planProgram(program, this.capabilities.maxBindings, blockFor);
     const pipelines = plan.actions
       .filter((action) => action.kind === "dispatch")
       .map(({ dispatch, what }) => this.#pipelines.get(dispatch.wgsl, dispatch.bindings.map(({ writable }) => writable), what));
@@ -149,6 +167,22 @@ class Gpu implements WebGpuBackend {
     }
     checkBuffers(executable.program, buffers);
     this.#queue.run(executable, buffers.map((buffer) => pooledOf("run", buffer)));
+  }
+
+  async kernelTimes(): Promise<KernelTime[] | null> {
+    this.#requireAlive("kernelTimes");
+    return this.#profiler ? this.#settle("kernelTimes", this.#profiler.times()) : null;
+  }
+
+  #tuningBench(adapter: string): ConstructorParameters<typeof Tuner>[0] {
+    return {
+      adapter,
+      compile: async (program, block) => this.#compile(program, () => block),
+      run: (executable, buffers) => this.#queue.run(executable, buffers),
+      idle: () => this.#settle("compile", this.#queue.idle()),
+      take: (bytes) => this.#storage.take(bytes),
+      give: (buffer) => this.#storage.give(buffer),
+    };
   }
 
   /** Every run is submitted at once. */

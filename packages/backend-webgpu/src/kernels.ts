@@ -3,9 +3,9 @@
  * around it. Owns no device; which memory is bound where is decided by `bindings.ts`.
  */
 import { DeviceError, type DType } from "@dormouse/tensor";
-import type { Kernel, Program, Scalar } from "@dormouse/tensor/graph";
+import type { ContractKernel, Kernel, Program, Scalar } from "@dormouse/tensor/graph";
 import { bytesOf } from "@dormouse/tensor/graph";
-import { generateContract } from "./wgsl/contract.ts";
+import { type Block, generateContract } from "./wgsl/contract.ts";
 import { generateLoop } from "./wgsl/loop.ts";
 import { generateRoutine } from "./wgsl/routines.ts";
 import { scalarOrder } from "./wgsl/scalar.ts";
@@ -25,11 +25,14 @@ export interface Plan {
   readonly scratchBytes: number;
 }
 
+/** The block of a product that was measured, or null. */
+export type BlockFor = (kernel: ContractKernel) => Block | null;
+
 /**
  * Plans the runs of a program whose kernels have at most `maxBindings` bindings.
  * @throws DeviceError where a kernel needs float64, which WGSL does not have.
  */
-export function planProgram(program: Program, maxBindings: number): Plan {
+export function planProgram(program: Program, maxBindings: number, blockFor: BlockFor = () => null): Plan {
   program.kernels.forEach(requireWords);
   const actions: Action[] = [];
   let scratchBytes = 0;
@@ -37,7 +40,7 @@ export function planProgram(program: Program, maxBindings: number): Plan {
     const kernel = program.kernels[index]!;
     const { layout, ranges, spilled } = bindStep(program, kernel, slots, maxBindings);
     const what = describeKernel(kernel);
-    const generated = generate(kernel, layout);
+    const generated = generate(kernel, layout, blockFor);
     const spilledBytes = spilled.reduce((end, { to }) => Math.max(end, to.offset + to.bytes), 0);
     // What is spilled lies in front of what the kernel asked for.
     const own: Range = { buffer: "scratch", offset: Math.ceil(spilledBytes / 256) * 256, bytes: generated.scratchBytes };
@@ -63,12 +66,12 @@ export function planProgram(program: Program, maxBindings: number): Plan {
 }
 
 /** Makes the shaders of a kernel. */
-export function generate(kernel: Kernel, layout: Layout): GeneratedKernel {
+export function generate(kernel: Kernel, layout: Layout, blockFor: BlockFor = () => null): GeneratedKernel {
   switch (kernel.kind) {
     case "loop":
       return generateLoop(kernel, layout);
     case "contract":
-      return generateContract(kernel, layout);
+      return generateContract(kernel, layout, blockFor(kernel));
     case "scatter":
       return generateScatter(kernel, layout);
     case "routine":

@@ -8,6 +8,7 @@ import type { Range } from "./bindings.ts";
 import type { Plan } from "./kernels.ts";
 import type { Pipeline } from "./pipelines.ts";
 import type { BufferPool, PooledBuffer } from "./pool.ts";
+import type { Profiler } from "./profile.ts";
 import { MOST_GROUPS } from "./wgsl/shader.ts";
 
 /** Sets of buffers whose bind groups a program remembers; a training loop goes round through a few. */
@@ -46,13 +47,15 @@ export class GpuQueue {
   readonly #device: GPUDevice;
   readonly #storage: BufferPool;
   readonly #staging: BufferPool;
+  readonly #profiler: Profiler | null;
   #submits = 0;
   #dispatches = 0;
 
-  constructor(device: GPUDevice, storage: BufferPool, staging: BufferPool) {
+  constructor(device: GPUDevice, storage: BufferPool, staging: BufferPool, profiler: Profiler | null = null) {
     this.#device = device;
     this.#storage = storage;
     this.#staging = staging;
+    this.#profiler = profiler;
   }
 
   get statistics(): QueueStatistics {
@@ -70,10 +73,11 @@ export class GpuQueue {
     const groups = this.#groupsOf(executable, [...buffers, temporaries, scratch], bufferOf);
 
     const encoder = this.#device.createCommandEncoder();
+    const profile = pipelines.length > 0 ? this.#profiler?.start(pipelines.length) : null;
     let pass: GPUComputePassEncoder | null = null;
     let next = 0;
     for (const action of plan.actions) {
-      if (action.kind !== "dispatch") {
+      if (profile || action.kind !== "dispatch") {
         pass?.end();
         pass = null;
       }
@@ -86,7 +90,7 @@ export class GpuQueue {
         encoder.copyBufferToBuffer(bufferOf(from).gpu, from.offset, bufferOf(to).gpu, to.offset, from.bytes);
         continue;
       }
-      pass ??= encoder.beginComputePass();
+      pass ??= encoder.beginComputePass(profile ? { timestampWrites: profile.writes(next) } : {});
       pass.setPipeline(pipelines[next]!.gpu);
       pass.setBindGroup(0, groups[next]!);
       const { groups: count } = action.dispatch;
@@ -95,7 +99,9 @@ export class GpuQueue {
       next++;
     }
     pass?.end();
+    profile?.resolve(encoder);
     this.#device.queue.submit([encoder.finish()]);
+    profile?.collect(plan.actions.flatMap((action) => (action.kind === "dispatch" ? [action.what] : [])));
     this.#submits++;
     this.#dispatches += next;
     // Later work reuses them only after this run.

@@ -13,7 +13,7 @@ import { emitScalars } from "./scalar.ts";
 import { type GeneratedKernel, type Layout, LANES, Shader, indented, typeOf, unravel } from "./shader.ts";
 
 /** Invocations along each side of a tile. */
-const SIDE = 16;
+export const SIDE = 16;
 /** Steps of the sum that are staged together. */
 const DEPTH = 16;
 /** Fewer tiles than this leave a GPU idle, and so do a few more where each result is this many times as long a sum. */
@@ -21,16 +21,22 @@ const FEW = { tiles: 4, sum: 16 } as const;
 /** Tiles that keep a GPU busy; blocks shrink to reach it. */
 const ENOUGH_TILES = 64;
 
-/** Makes the shader of a product. */
-export function generateContract(kernel: ContractKernel, layout: Layout): GeneratedKernel {
-  const [batch, m, n, k] = [kernel.batch, kernel.m, kernel.n, kernel.k].map(sizeOf) as [number, number, number, number];
+/** Makes the shader of a product, with a given block if it is tiled. */
+export function generateContract(kernel: ContractKernel, layout: Layout, block: Block | null = null): GeneratedKernel {
+  const sizes = sizesOf(kernel);
+  if (sizes.batch * sizes.m * sizes.n === 0) return { dispatches: [], clears: [], scratchBytes: 0 };
+  if (!isTiled(kernel)) return generateLoop(asRows(kernel), layout);
+  return tiled(kernel, layout, sizes, block ?? chooseBlock(sizes));
+}
+
+/** Whether a product is made in tiles; else it is made of rows. */
+export function isTiled(kernel: ContractKernel): boolean {
+  const { batch, m, n, k } = sizesOf(kernel);
   const results = batch * m * n;
-  if (results === 0) return { dispatches: [], clears: [], scratchBytes: 0 };
   const tiles = batch * Math.ceil(m / SIDE) * Math.ceil(n / SIDE);
   const fewResults = k >= LANES && (tiles < FEW.tiles || k >= FEW.sum * results);
   const isWord = kernel.dtype !== "bool" && kernel.dtype !== "uint8";
-  if (!isWord || Math.min(m, n, k) <= 1 || fewResults) return generateLoop(asRows(kernel), layout);
-  return tiled(kernel, layout, { batch, m, n, k });
+  return isWord && Math.min(m, n, k) > 1 && !fewResults && batch > 0;
 }
 
 /** The same product as a reduction of each row. */
@@ -55,8 +61,21 @@ interface Sizes {
   readonly k: number;
 }
 
+const sizesOf = ({ batch, m, n, k }: ContractKernel): Sizes => ({
+  batch: sizeOf(batch),
+  m: sizeOf(m),
+  n: sizeOf(n),
+  k: sizeOf(k),
+});
+
 /** Results of an invocation along m and along n. */
-export function chooseBlock({ batch, m, n }: Sizes): readonly [number, number] {
+export type Block = readonly [m: number, n: number];
+
+/** The block of a product that nobody measured. */
+export const blockOf = (kernel: ContractKernel): Block => chooseBlock(sizesOf(kernel));
+
+/** A block that gives a GPU enough tiles to work on. */
+export function chooseBlock({ batch, m, n }: Sizes): Block {
   const fitting = (length: number): number => (length > 2 * SIDE ? 4 : length > SIDE ? 2 : 1);
   let block: [number, number] = [fitting(m), fitting(n)];
   const tiles = (): number => batch * Math.ceil(m / (SIDE * block[0])) * Math.ceil(n / (SIDE * block[1]));
@@ -66,7 +85,7 @@ export function chooseBlock({ batch, m, n }: Sizes): readonly [number, number] {
   return block;
 }
 
-function tiled(kernel: ContractKernel, layout: Layout, sizes: Sizes): GeneratedKernel {
+function tiled(kernel: ContractKernel, layout: Layout, sizes: Sizes, [blockM, blockN]: Block): GeneratedKernel {
   const { dtype, batch, m, n, k, stores } = kernel;
   const shader = new Shader(kernel.args, layout);
   const type = typeOf[dtype];
@@ -77,7 +96,6 @@ function tiled(kernel: ContractKernel, layout: Layout, sizes: Sizes): GeneratedK
   /** Neighboring invocations write neighboring results: along n, or along m where those are contiguous. */
   const store = stores[0]!.at.strides;
   const isTransposed = strideAlong(store, [batch], m) === 1 && strideAlong(store, [batch, m], n) !== 1;
-  const [blockM, blockN] = chooseBlock(sizes);
   const [tileM, tileN] = [SIDE * blockM, SIDE * blockN];
   const [tilesM, tilesN] = [Math.ceil(sizes.m / tileM), Math.ceil(sizes.n / tileN)];
 

@@ -1,0 +1,123 @@
+/** Every block that the tuner may choose gives the same product; choices are measured once and kept. */
+import { createReferenceBackend } from "@dormouse/backend-cpu/reference";
+import { type Tensor, matmul, setDevice, tensor } from "@dormouse/tensor";
+import type { ContractKernel, Program } from "@dormouse/tensor/graph";
+import { expect, test } from "vitest";
+import { affine, argument, execute, load, singleKernel } from "../../backend-cpu/test/support.ts";
+import { findAdapter, requestDevice } from "../src/adapter.ts";
+import { type WebGpuBackend, createWebGpuBackend } from "../src/backend.ts";
+import { type TuningStorage, webgpu } from "../src/index.ts";
+import { planProgram } from "../src/kernels.ts";
+import { candidatesFor, shapeClass } from "../src/tuner.ts";
+import { type Block, blockOf } from "../src/wgsl/contract.ts";
+import { backend, describeOnGpu, device } from "./gpu.ts";
+
+/** a [m, k] · b [k, n], or its transpose as the result. */
+function product(m: number, n: number, k: number, isTransposed = false): ContractKernel {
+  const at = isTransposed ? affine([1, m, 0]) : affine([n, 1, 0]);
+  return {
+    kind: "contract", dtype: "float32", batch: [], m: [m], n: [n], k: [k],
+    args: [argument(m * k), argument(k * n), argument(m * n, "write")],
+    lhs: load(0, affine([k, 0, 1])), rhs: load(1, affine([0, 1, n])),
+    stores: [{ arg: 2, at, body: { op: "result", dtype: "float32", stage: 0 } }],
+  };
+}
+
+const numbers = (length: number, seed: number): Float32Array =>
+  Float32Array.from({ length }, (_, i) => ((i * 37 + seed * 11) % 101) / 101 - 0.5);
+
+/** A storage that forgets with the test. */
+class Memory implements TuningStorage {
+  readonly items = new Map<string, string>();
+  getItem(key: string): string | null {
+    return this.items.get(key) ?? null;
+  }
+  setItem(key: string, value: string): void {
+    this.items.set(key, value);
+  }
+}
+
+test("products within a factor of two are of one class", () => {
+  expect(shapeClass(product(100, 65, 128))).toBe(shapeClass(product(128, 128, 100)));
+  expect(shapeClass(product(129, 65, 128))).not.toBe(shapeClass(product(128, 65, 128)));
+  expect(shapeClass(product(100, 65, 128))).toBe("float32 0 7 7 7 plain plain");
+});
+
+test("candidates cover no more than they must, and the usual block is always one", () => {
+  expect(candidatesFor(product(16, 16, 8))).toEqual([[1, 1]]);
+  expect(candidatesFor(product(17, 5, 8))).toEqual([[1, 1], [2, 1]]);
+  expect(candidatesFor(product(500, 500, 8))).toHaveLength(9);
+  for (const kernel of [product(16, 16, 8), product(33, 2000, 8), product(4096, 4096, 8)]) {
+    expect(candidatesFor(kernel)).toContainEqual(blockOf(kernel));
+  }
+});
+
+test("a block shows in the shader of a product", () => {
+  const program = singleKernel(product(130, 70, 19));
+  const textWith = (block: Block | null): string => JSON.stringify(planProgram(program, 8, () => block).actions);
+  expect(textWith([2, 2])).not.toBe(textWith([1, 1]));
+  expect(textWith(null)).toBe(textWith(blockOf(product(130, 70, 19))));
+});
+
+describeOnGpu("a tuner", () => {
+  // The largest of each kind; software takes seconds to compile one.
+  test.each([
+    [[2, 1], false], [[4, 2], false], [[2, 4], true], [[8, 4], false], [[4, 8], true],
+  ] as const)("a block of %j gives the product (transposed: %s), at lengths that no tile divides", async (block, isTransposed) => {
+    const kernel = product(131, 67, 37, isTransposed);
+    expect(candidatesFor(kernel)).toContainEqual(block);
+    const program: Program = singleKernel(kernel);
+    const inputs = [numbers(131 * 37, 1), numbers(37 * 67, 2)];
+    const [wanted] = await execute(createReferenceBackend(), program, inputs);
+    // A storage that knows the answer makes the device take this block.
+    const storage: TuningStorage = { getItem: () => block.join("x"), setItem: () => expect.unreachable() };
+    const gpu = await requestDevice((await findAdapter()) as GPUAdapter);
+    const own = createWebGpuBackend(gpu, { name: "webgpu:test", ownsDevice: true, tune: storage });
+    const [got] = await execute(own, program, inputs);
+    expect(own.statistics.pipelines).toBe(1);
+    Array.from(got!).forEach((value, i) => expect(Math.abs(value - wanted![i]!)).toBeLessThan(1e-5));
+    await own[Symbol.asyncDispose]();
+  }, 60_000);
+
+  const compute = async (on: NonNullable<typeof device>): Promise<readonly number[]> => {
+    setDevice(on);
+    const a = tensor(numbers(40 * 33, 1), { shape: [40, 33] });
+    const b = tensor(numbers(33 * 20, 2), { shape: [33, 20] });
+    const values = [...(await (matmul(a, b) as Tensor).data())];
+    setDevice(device);
+    return values;
+  };
+
+  test("measures a class once, and a storage keeps what was measured", async () => {
+    const storage = new Memory();
+    const wanted = await compute(device!);
+    await using first = await webgpu({ tune: storage });
+    expect(await compute(first)).toEqual(wanted);
+    const measured = (first.backend as WebGpuBackend).statistics;
+    expect(measured.pipelines).toBeGreaterThan(1);
+    expect(measured.used).toBeLessThanOrEqual(3);
+    const [[key, value]] = [...storage.items] as [[string, string]];
+    expect(key).toBe(`dormouse tile ${first.name} float32 0 6 5 6 plain plain`);
+    expect(value).toMatch(/^[124]x[12]$/);
+    expect(storage.items.size).toBe(1);
+
+    await using second = await webgpu({ tune: storage });
+    expect(await compute(second)).toEqual(wanted);
+    expect((second.backend as WebGpuBackend).statistics.pipelines).toBe(1);
+  }, 120_000);
+
+  test("measures anew what a storage has that is no candidate", async () => {
+    const storage = new Memory();
+    await using own = await webgpu({ tune: storage });
+    storage.setItem(`dormouse tile ${own.name} float32 0 6 5 6 plain plain`, "64x64");
+    await compute(own);
+    expect([...storage.items.values()][0]).toMatch(/^[124]x[12]$/);
+  }, 120_000);
+
+  test("does nothing unless it is asked for", async () => {
+    expect(backend.compile(singleKernel(product(40, 20, 33)))).toBeDefined();
+    const before = backend.statistics.submits;
+    await backend.compile(singleKernel(product(41, 21, 34)));
+    expect(backend.statistics.submits).toBe(before);
+  });
+});
