@@ -51,8 +51,10 @@ async function solving(network: Network, model: Settings["model"], seed: number,
     start: (progress) => (progress.history.length < epochs ? advanced(progress.history.length === 0 ? zeroed(progress.model) : progress.model) : undefined),
     epoch: ({ epoch }, progress) => (done ? "stop" : epoch + 1 < epochs ? advanced(progress.model) : undefined),
   };
-  // Last, so that a checkpoint holds the weights of the epoch whose scores it knows.
-  return { ...options, epochs, optimizer: still, callbacks: [...(options.callbacks ?? []), solver] };
+  // An average would mix what was solved with the random weights of the beginning.
+  const { averaging: _none, ...rest } = options;
+  // The solver comes last, so that a checkpoint holds the weights of the epoch whose scores it knows.
+  return { ...rest, epochs, optimizer: still, callbacks: [...(options.callbacks ?? []), solver] };
 }
 
 /** Changes nothing. */

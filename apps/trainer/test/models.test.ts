@@ -41,6 +41,11 @@ describe("models that a formula solves", () => {
     expect(epochsOf(result)).toHaveLength(1);
   });
 
+  it("does not average what it found with the weights of the beginning, nor changes it by rates", async () => {
+    const words = ["--ema", "0.9", "--schedule", "plateau", "--weight-decay", "0.1", "--clip", "1"];
+    expect((await train(line, "--target", "y", "--model", "linear", ...words)).metrics["test"]!["r2"]).toBeCloseTo(1, 9);
+  });
+
   it("shrinks the weights of ridge by the penalty, as its formula says", async () => {
     const weights = async (penalty: string): Promise<number[]> => {
       const { runDir } = await train(line, "--target", "y", "--model", "ridge", "--penalty", penalty);

@@ -163,7 +163,6 @@ describe("what goes wrong", () => {
     [["train", "EMPTY", "--target", "a"], 3, "the file has no rows"],
     [["train", "SHORT", "--target", "b"], 3, "2 rows with b are too few"],
     [["train", "RAGGED", "--target", "b"], 3, "line 3 has 3 cells instead of 2"],
-    [["train", "--device", "webgpu"], 6, "the device webgpu is not available yet"],
     [["train", "--threads", "100000"], 2, "--threads 100000: must be a whole number from 1 to 64"],
     [["train", "--resume", "nowhere"], 2, "nowhere: there is no such run folder"],
     [["evaluate", "nowhere"], 2, "nowhere: there is no such run folder"],
