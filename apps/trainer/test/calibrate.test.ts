@@ -215,6 +215,7 @@ describe("what is kept", () => {
     expect(fileOf("side", "calibration.json")).toEqual(calibration);
     const html = readFileSync(join(runs["side"]!, "report.html"), "utf8");
     expect(html).toContain(`--target side --exclude said,price --epochs 40 --threads 1 --learning-rate 0.01 --json`);
+    expect(html).toContain("  method: beta\n  alpha: 0.15\n");
     expect(html).toContain(`dormouse calibrate ${runs["side"]!} --threads 1 --json --calibration beta --alpha 0.15`);
   });
 

@@ -1,6 +1,6 @@
 /** `dormouse calibrate`: another calibration for a trained model, and everything that follows from it anew. */
 import { stringify } from "yaml";
-import { describeCalibration } from "../calibration.ts";
+import { checkCalibration, describeCalibration } from "../calibration.ts";
 import { type Conclusion, conclude, resultsOf, scoresByPart } from "../conclusion.ts";
 import { onDevice } from "../device.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
@@ -24,8 +24,9 @@ export async function calibrate(request: AgainRequest, { terminal }: Context): P
   const { calibration = {} } = request.given;
   const trained = { ...before, settings: resolveSettings(before.settings.data.source, before.settings, { calibration }) };
   return again(trained, async (problem) => {
-    const conclusion = await conclude(trained.folder, { ...trained, problem, model: await loadModel(trained), command: request.command });
+    checkCalibration(trained.schema.task, trained.settings.calibration);
     trained.folder.write("config.resolved.yaml", stringify(trained.settings));
+    const conclusion = await conclude(trained.folder, { ...trained, problem, model: await loadModel(trained), command: request.command });
     terminal.error(`${describeCalibration(conclusion.calibration)}\n`);
     show(request, trained, problem, conclusion, terminal.out);
   });
