@@ -58,7 +58,7 @@ function starts(path: string): boolean {
 
 // Bun would otherwise fetch packages that it does not find.
 const runtimes = [
-  { name: "deno", flags: ["run", "--allow-all", "--no-config", "--no-remote", "--unstable-webgpu"] },
+  { name: "deno", flags: ["run", "--allow-all", "--no-config", "--no-remote"] },
   { name: "bun", flags: ["--no-install"] },
 ].map((runtime) => ({ ...runtime, path: find(runtime.name) }));
 
