@@ -88,6 +88,31 @@ describe("a run that is killed", () => {
   });
 });
 
+describe("a run of everything that keeps a state of its own", () => {
+  const more = [
+    "--epochs", "4", "--batch", "16", "--norm", "batch", "--members", "2", "--ema", "0.95", "--clip", "0.5", "--schedule", "plateau",
+    "--set", "training.plateauPatience=0", "--set", "training.saveEvery=0.05", "--threads", "2",
+  ];
+
+  it("goes on to the same scores when it is interrupted and killed in turn", { timeout: 240_000 }, async () => {
+    const whole = JSON.parse((await dormouse.run(words("state-whole", ...more))).out) as { metrics: unknown };
+    for (let stops = 0; ; stops++) {
+      const [run] = runsIn("state");
+      const started = dormouse.start(run === undefined ? words("state", ...more) : ["train", "--resume", run, "--json", "--threads", "2"]);
+      await started.seen(/parameters on/);
+      const timer = stops < 3 ? setTimeout(() => started.child.kill(stops % 2 === 0 ? "SIGINT" : "SIGKILL"), 300 + 100 * stops) : undefined;
+      const { code, out } = await started.ended;
+      clearTimeout(timer);
+      if (code !== 0) continue;
+      expect((JSON.parse(out) as { metrics: unknown }).metrics).toEqual(whole.metrics);
+      expect(stops).toBeGreaterThan(0);
+      break;
+    }
+    const histories = ["state", "state-whole"].map((runs) => readFileSync(join(runsIn(runs)[0]!, "metrics.csv"), "utf8").split("\n").map((line) => line.split(",").toSpliced(1, 1)));
+    expect(histories[0]).toEqual(histories[1]);
+  });
+});
+
 describe("a run that is interrupted", () => {
   it.each([["SIGINT", 130], ["SIGTERM", 143]] as const)("saves on %s within two seconds, and says how to go on", async (signal, code) => {
     const runs = `stopped-${signal}`;
