@@ -49,7 +49,7 @@ async function solving(network: Network, model: Settings["model"], seed: number,
   };
   const solver: Callback<Network> = {
     start: (progress) => (progress.history.length < epochs ? advanced(progress.history.length === 0 ? zeroed(progress.model) : progress.model) : undefined),
-    epoch: ({ epoch }, progress) => (done ? "stop" : epoch + 1 < epochs ? advanced(progress.model) : undefined),
+    epoch: ({ epoch }, progress) => (epoch + 1 === epochs ? undefined : done ? "stop" : advanced(progress.model)),
   };
   // An average would mix what was solved with the random weights of the beginning.
   const { averaging: _none, ...rest } = options;
