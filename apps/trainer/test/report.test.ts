@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, type Page, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -27,7 +27,8 @@ beforeAll(async () => {
   const commands: Record<string, readonly string[]> = {
     multiclass: ["train", csv, "--target", "kind", ...quick],
     binary: ["train", odd, "--target", '<b>&"thorns"', "--costs", "[[0, 5], [1, 0]]", ...quick],
-    regression: ["train", csv, "--target", "price", ...quick],
+    // Without columns that stand in for length.
+    regression: ["train", csv, "--target", "price", "--exclude", "kind,thorns", "--threads", "1", "--epochs", "40", "--learning-rate", "0.01", "--json"],
     images: ["train", idx, "--hidden", "8", ...quick],
     "one epoch, nothing calibrated": ["train", csv, "--target", "kind", ...quick.slice(0, 2), "--epochs", "1", "--calibration", "none", "--alpha", "0.01", "--costs", "[[0, 1, 2], [1, 0, 1], [2, 1, 0], [0.5, 0.5, 0.5]]", "--json"],
   };
@@ -123,6 +124,37 @@ describe.skipIf(!isInstalled)(title, () => {
     expect(await ground()).toBe("rgb(255, 255, 255)");
     expect(await page.locator("nav").isVisible()).toBe(false);
     expect((await page.pdf({ format: "A4" })).subarray(0, 5).toString()).toBe("%PDF-");
+    await page.close();
+  });
+
+  it.each(["multiclass", "regression"])("shows the scores that were written down: %s", async (name) => {
+    const { page } = await open(name);
+    const [head, ...rows] = await page.locator("table").first().locator("tr").evaluateAll((lines) => lines.map((line) => Array.from(line.children, (cell) => cell.textContent)));
+    const { metrics } = JSON.parse(readFileSync(join(dirname(reports[name]!), "scores.json"), "utf8")) as { metrics: Record<string, Record<string, number>> };
+    expect(rows.map(([part]) => part)).toEqual(Object.keys(metrics));
+    for (const [part, , ...cells] of rows) {
+      const scores = Object.values(metrics[part!]!);
+      expect(cells).toHaveLength(scores.length);
+      cells.forEach((cell, i) => expect(Math.abs(Number(cell!.replaceAll(",", "").replace("−", "-")) - scores[i]!), `${part} ${head![i + 2]}`).toBeLessThan(6e-4 * Math.max(1, Math.abs(scores[i]!))));
+    }
+    await page.close();
+  });
+
+  it("counts every test example once in the confusion matrix", async () => {
+    const { page } = await open("images");
+    const counts = (await page.locator("text.count").allTextContents()).map(Number);
+    expect(counts.reduce((sum, n) => sum + n)).toBe(31);
+    await page.close();
+  });
+
+  it("puts the column first that decides most", async () => {
+    const { page } = await open("regression");
+    const columns = page.getByRole("region", { name: "Columns of the data" });
+    // The price is 2 × length − width; the color says nothing.
+    expect(await columns.locator("tbody th").first().textContent()).toBe("length");
+    const growth = (await columns.locator("td.bar").allTextContents()).map((text) => Number(text.replace("−", "-")));
+    expect(growth).toEqual([...growth].sort((a, b) => b - a));
+    expect(growth[0]).toBeGreaterThan(0.1);
     await page.close();
   });
 
