@@ -248,6 +248,11 @@ describe("readCsv", () => {
     expect(table.names).toEqual(names);
     expect(table.length).toBe(length);
   });
+  test("numbers whose spread is beyond float64 are refused by name", () => {
+    const rows = Array.from({ length: 9 }, (_, i) => ({ a: i * i, b: i === 4 ? "1e300" : String(i * i) }));
+    expect(() => fitFeatures(tableOf(rows))).toThrow(/the squares of b are too large to be added; mend extreme values/);
+    expect(() => fitFeatures(tableOf(rows), { target: "b", task: "regression" })).toThrow(/the squares of b are too large/);
+  });
   test("a first line that is not like the others is named, and not the others", () => {
     expect(() => readCsv("|1x3 check\n1,2\n3,4\n5,6\n", { delimiter: ",", header: false })).toThrow(
       /^readCsv: line 1 has 1 cell, but 3 of 4 lines have another number; if it is a comment/,

@@ -80,6 +80,20 @@ describe("inspectTable", () => {
     expect(inspectTable(few, { target: "y" }).issues.filter(({ kind }) => kind === "leak")).toEqual([]);
   });
 
+  test("numbers that are dressed up are told, with one of them", () => {
+    const dressed = tableOf(Array.from({ length: 80 }, (_, i) => ({ a: `$${i * 31}`, b: `1.${100 + i},5`, c: `${i} %`, d: `${i} cm`, e: i })));
+    const { issues } = inspectTable(dressed);
+    expect(issues.filter(({ kind }) => kind === "almost numbers").map(({ columns }) => columns[0])).toEqual(["a", "b", "c"]);
+    expect(issues.find(({ columns, kind }) => columns[0] === "a" && kind === "almost numbers")!.message).toContain('as "$0"');
+  });
+
+  test("the most frequent values come first, equal ones in order", () => {
+    const values = "c b a b a d e f g a h b".split(" ");
+    const { frequent, distinct } = inspectTable(tableOf(values.map((x) => ({ x })))).columns[0]!;
+    expect(distinct).toBe(8);
+    expect(frequent.map(({ value, count }) => `${value}${count}`)).toEqual(["b3", "a3", "c1", "d1", "e1"]);
+  });
+
   test("a target that cannot be learned is an error", () => {
     expect(() => inspectTable(table, { target: "always" })).toThrow(/only the value "x"/);
     expect(() => inspectTable(table, { target: "none" })).toThrow(/there is no column "none"/);

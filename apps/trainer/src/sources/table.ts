@@ -4,7 +4,7 @@
  * training did.
  */
 import {
-  type Dataset, type Features, type IssueKind, Random, Table, featuresFromJSON, fitFeatures, inspectTable,
+  type Dataset, type Features, type IssueKind, Random, Table, type TableIssue, featuresFromJSON, fitFeatures, inspectTable,
 } from "@dormouse/data";
 import type { Example } from "@dormouse/train";
 import { Failure } from "../failure.ts";
@@ -26,14 +26,15 @@ export async function readTableParts(settings: Pick<Settings, "seed" | "data" | 
   const asked = data.task ? { task: data.task } : {};
   const exclude = excluded(table, settings);
   return readingTable(data.path!, () => {
-    // The kind of the target decides how rows are divided, and is no statistic that could leak.
-    const { task, reason } = fitFeatures(table, { target, exclude, ...asked }).target!;
+    // What is found in all rows is told to the person. The kind of the target decides how rows are divided, and is no
+    // statistic that could leak.
+    const { target: found, issues } = inspectTable(omitted(table, exclude), { target, ...asked });
+    requireInputs(table, target, issues);
+    const { task, reason } = found!;
     const classes = task === "classification" ? (table.column(target).cells as readonly string[]) : null;
     const divided = divide(table, settings, classes);
     const division = classes ? withoutUnseen(divided, classes, split.by) : divided;
-    const warnings = inspectTable(omitted(table, exclude), { target, task })
-      .issues.filter(({ kind }) => worthSaying.includes(kind))
-      .map(({ message }) => `note: ${message}`);
+    const warnings = issues.filter(({ kind }) => worthSaying.includes(kind)).map(({ message }) => `note: ${message}`);
     const features = fitFeatures(table.subset(division.rows.train), { target, task, exclude });
     const part = (name: PartName): Dataset<Example> => features.dataset(table.subset(division.rows[name]));
     return {
@@ -56,6 +57,15 @@ export async function readTableParts(settings: Pick<Settings, "seed" | "data" | 
 
 /** What a person should know before trusting a model; `inspect` tells the rest. */
 const worthSaying: readonly IssueKind[] = ["leak", "same columns", "almost numbers", "imbalance", "rare class", "few rows"];
+
+/** Refuses a table of which a model would see nothing, with what is the matter with each column. */
+function requireInputs({ columns }: Table, target: string, issues: readonly TableIssue[]): void {
+  if (columns.length === 1) throw new Failure("data", `${target} is the only column; there is nothing to predict it from`);
+  const aside = issues.filter(({ kind }) => kind === "set aside");
+  if (aside.length < columns.length - 1) return;
+  const reasons = issues.filter(({ kind }) => kind === "set aside" || kind === "almost numbers").map(({ message }) => message);
+  throw new Failure("data", `no column is left to learn from: ${reasons.join("; ")}; --set "data.types={name: kind}" says otherwise`);
+}
 
 /** The table as the model sees it. */
 export const omitted = (table: Table, names: readonly string[]): Table =>

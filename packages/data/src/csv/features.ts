@@ -290,7 +290,7 @@ function fitNumber(name: string, values: Float64Array, scaling: Scaling, indicat
   if (scaling === "robust") {
     return { ...base, center: fill, scale: quantile(sorted, 0.75) - quantile(sorted, 0.25) || 1 };
   }
-  const { mean, deviation } = moments(values.map((value) => (Number.isNaN(value) ? fill : value)));
+  const { mean, deviation } = moments(name, values.map((value) => (Number.isNaN(value) ? fill : value)));
   return { ...base, center: mean, scale: deviation };
 }
 
@@ -330,7 +330,7 @@ export function fitTarget(column: Column, table: Table, task: FeatureOptions["ta
         received: levels,
         hint: 'use task "classification"',
       });
-    return { task: chosen, name, ...moments(Float64Array.from(values)), reason };
+    return { task: chosen, name, ...moments(name, Float64Array.from(values)), reason };
   }
   if (!task && levels.length > Math.max(2, present.length / 2)) {
     throw new ValueError("fitFeatures", `the target ${name} has ${levels.length} classes in ${present.length} rows`, {
@@ -342,9 +342,15 @@ export function fitTarget(column: Column, table: Table, task: FeatureOptions["ta
 }
 
 /** Mean and standard deviation (of the population, as scikit-learn's StandardScaler); 1 where all values are equal. */
-function moments(values: Float64Array): { mean: number; deviation: number } {
+function moments(name: string, values: Float64Array): { mean: number; deviation: number } {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+  if (!Number.isFinite(variance)) {
+    throw new ValueError("fitFeatures", `the squares of ${name} are too large to be added`, {
+      received: values.reduce((most, value) => Math.max(most, Math.abs(value)), 0),
+      hint: "mend extreme values, or write the column in another unit",
+    });
+  }
   // Equal values can leave a rounding error of the mean behind, which is not a spread.
   return { mean, deviation: Math.sqrt(variance) > 1e-12 * Math.abs(mean) ? Math.sqrt(variance) : 1 };
 }

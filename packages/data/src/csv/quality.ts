@@ -86,10 +86,11 @@ const mostGroups = 32;
 export function inspectTable(table: Table, options: InspectOptions = {}): TableReport {
   const { target: name } = options;
   const target = name === undefined ? null : fitTarget(table.column(name), table, options.task);
+  const columns = table.columns.map((column) => summary(column, table));
   const inputs = table.columns.filter((column) => column.name !== name);
   const used = inputs.filter(isUsed);
   const issues = [
-    ...inputs.flatMap((column) => columnIssues(column, table)),
+    ...table.columns.flatMap((column, i) => (column.name === name ? [] : columnIssues(column, columns[i]!, table))),
     ...sameColumns(used),
     ...(target ? leaks(used, table, table.column(target.name), target.task) : []),
     ...(target?.task === "classification" ? classIssues(table.column(target.name)) : []),
@@ -98,7 +99,7 @@ export function inspectTable(table: Table, options: InspectOptions = {}): TableR
   ];
   return {
     rows: table.length,
-    columns: table.columns.map((column) => summary(column, table)),
+    columns,
     target: target && { name: target.name, task: target.task, reason: target.reason },
     issues,
   };
@@ -106,13 +107,26 @@ export function inspectTable(table: Table, options: InspectOptions = {}): TableR
 
 const isUsed = ({ type }: Column): boolean => type === "number" || type === "binary" || type === "category";
 
-const present = ({ cells }: Column): string[] => cells.filter((cell) => cell !== null);
+const present = ({ cells }: Pick<Column, "cells">): string[] => cells.filter((cell) => cell !== null);
 
-/** Counts of values, the most frequent first, equal ones in order of first appearance. */
-function countsOf(cells: readonly (string | null)[]): [string, number][] {
+/** Counts of values, in order of first appearance. */
+function countsOf(cells: readonly (string | null)[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const cell of cells) if (cell !== null) counts.set(cell, (counts.get(cell) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1]);
+  return counts;
+}
+
+/** The most frequent values, at most `most`; equal ones in order of first appearance. */
+function frequentOf(counts: ReadonlyMap<string, number>, most: number): { value: string; count: number }[] {
+  const first: { value: string; count: number }[] = [];
+  for (const [value, count] of counts) {
+    // Columns can have as many values as rows: sorting them all would take longer than reading them.
+    if (first.length === most && count <= first.at(-1)!.count) continue;
+    const place = first.findIndex((other) => other.count < count);
+    first.splice(place < 0 ? first.length : place, 0, { value, count });
+    if (first.length > most) first.pop();
+  }
+  return first;
 }
 
 function summary(column: Column, { decimal }: Table): ColumnSummary {
@@ -125,9 +139,9 @@ function summary(column: Column, { decimal }: Table): ColumnSummary {
     type,
     reason,
     missing: cells.length - values.length,
-    distinct: counts.length,
+    distinct: counts.size,
     numbers: numeric ? numbersOf(Float64Array.from(values).sort()) : null,
-    frequent: counts.slice(0, 5).map(([value, count]) => ({ value, count })),
+    frequent: frequentOf(counts, 5),
   };
 }
 
@@ -139,15 +153,18 @@ function numbersOf(sorted: Float64Array): NumberSummary {
   return { min: sorted[0]!, median, max: sorted[n - 1]!, mean, deviation: Math.sqrt(variance) };
 }
 
-function columnIssues(column: Column, { decimal, length }: Table): TableIssue[] {
+/** A number with a currency, a percent sign, separators of thousands or another decimal sign. */
+const dressedNumber = /^[+-]?[$€£¥]?\s?[+-]?\d+(?:[., '’]\d{3})*(?:[.,]\d+)?\s?[%€$£¥]?$/;
+
+function columnIssues(column: Column, { frequent }: ColumnSummary, { decimal, length }: Table): TableIssue[] {
   const { name, type, reason } = column;
   const cells = present(column);
   const columns = [name];
   const issues: TableIssue[] = [];
   if (!isUsed(column)) issues.push({ kind: "set aside", columns, message: `${name} is set aside: ${type} (${reason})` });
-  const [most] = countsOf(cells);
-  if (isUsed(column) && length >= 100 && most![1] >= 0.99 * length) {
-    const message = `${name} is ${JSON.stringify(most![0])} in ${percent(most![1] / length)} of rows`;
+  const [most] = frequent;
+  if (isUsed(column) && length >= 100 && most!.count >= 0.99 * length) {
+    const message = `${name} is ${JSON.stringify(most!.value)} in ${percent(most!.count / length)} of rows`;
     issues.push({ kind: "almost constant", columns, message });
   }
   if (isUsed(column) && cells.length <= 0.5 * length) {
@@ -155,7 +172,11 @@ function columnIssues(column: Column, { decimal, length }: Table): TableIssue[] 
   }
   if (type === "category" || type === "text") {
     const others = cells.filter((cell) => Number.isNaN(parseNumber(cell, decimal)));
-    if (others.length > 0 && others.length <= 0.1 * cells.length) {
+    const dressed = others.find((cell) => dressedNumber.test(cell));
+    if (dressed !== undefined && others.filter((cell) => dressedNumber.test(cell)).length >= 0.9 * cells.length) {
+      const message = `${name} looks like numbers with signs or separators, as ${JSON.stringify(dressed)}: write them plainly, or name the decimal sign`;
+      issues.push({ kind: "almost numbers", columns, message });
+    } else if (others.length > 0 && others.length <= 0.1 * cells.length) {
       const words = [...new Set(others)].slice(0, 3).map((cell) => JSON.stringify(cell));
       const message = `${name} holds numbers, but also ${words.join(", ")}: mend them, or say that they mean missing`;
       issues.push({ kind: "almost numbers", columns, message });
@@ -209,16 +230,16 @@ function fewRows({ length }: Table, inputs: readonly Column[], target: string | 
 
 function classIssues({ name, cells }: Column): TableIssue[] {
   const counts = countsOf(cells);
-  const n = counts.reduce((sum, [, count]) => sum + count, 0);
-  const [label, most] = counts[0]!;
+  const n = present({ cells }).length;
+  const { value: label, count: most } = frequentOf(counts, 1)[0]!;
   const issues: TableIssue[] = [];
   // More than 9 to 1 between two classes, and as far from equal shares among more.
-  if (most / n > 1 - 0.2 / counts.length) {
+  if (most / n > 1 - 0.2 / counts.size) {
     const message = `${name} is ${JSON.stringify(label)} in ${percent(most / n)} of rows: accuracy says little, look at the rocAuc`;
     issues.push({ kind: "imbalance", columns: [name], message });
   }
   // Four parts need four rows, and a tenth of the rows one of each class.
-  const rare = counts.filter(([, count]) => count < 10);
+  const rare = [...counts].filter(([, count]) => count < 10);
   if (rare.length > 0) {
     const list = rare.slice(0, 5).map(([value, count]) => `${JSON.stringify(value)} (${count})`);
     const more = rare.length > 5 ? ` and ${rare.length - 5} more` : "";
@@ -232,7 +253,7 @@ function leaks(inputs: readonly Column[], table: Table, target: Column, task: "r
   // Small tables are told apart by chance.
   if (rows.length < 30) return [];
   const labels = rows.map((row) => target.cells[row]!);
-  const share = countsOf(labels)[0]![1] / labels.length;
+  const share = frequentOf(countsOf(labels), 1)[0]!.count / labels.length;
   if (task === "classification" && share > leakLimit) return [];
   return inputs.flatMap((column): TableIssue[] => {
     const cells = rows.map((row) => column.cells[row]!);
