@@ -28,6 +28,7 @@ export const processTerminal: Terminal = {
   live: process.stderr.isTTY === true && process.env["TERM"] !== "dumb",
   color: wantsColor(process.env, process.stderr.isTTY === true),
   get columns() {
-    return process.stderr.columns ?? 80;
+    // A terminal that does not know its width says 0.
+    return process.stderr.columns || 80;
   },
 };
