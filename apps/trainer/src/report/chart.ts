@@ -61,7 +61,9 @@ export function ticks({ low, high }: Range): number[] {
 export function rounded(range: Range): Range {
   const marks = ticks(range);
   const step = marks.length > 1 ? marks[1]! - marks[0]! : range.high - range.low;
-  return { low: Math.floor(range.low / step + 1e-9) * step, high: Math.ceil(range.high / step - 1e-9) * step };
+  const wider = { low: Math.floor(range.low / step + 1e-9) * step, high: Math.ceil(range.high / step - 1e-9) * step };
+  // The wider range may have ticks that are farther apart.
+  return wider.low < range.low - 1e-9 * step || wider.high > range.high + 1e-9 * step ? rounded(wider) : range;
 }
 
 /** A number on an axis: 200k instead of 200000. */

@@ -27,9 +27,9 @@ export const paragraph = (text: string): string => `<p>${escape(text)}</p>\n`;
 /** A list of plain text. */
 export const list = (lines: readonly string[]): string => `<ul>${lines.map((line) => `<li>${escape(line)}</li>`).join("")}</ul>\n`;
 
-/** Text as it was written; it can be scrolled with the keyboard. */
-export const verbatim = (label: string, text: string): string =>
-  `<pre tabindex="0" role="region" aria-label="${escape(label)}">${escape(text.trimEnd())}</pre>\n`;
+/** Text as it was written. */
+export const verbatim = (text: string): string =>
+  `<pre>${escape(text.trimEnd())}</pre>\n`;
 
 /** Something long that is folded until asked for. */
 export const folded = (summary: string, content: string): string => `<details><summary>${escape(summary)}</summary>\n${content}</details>\n`;
@@ -106,7 +106,7 @@ figure { margin: 0; min-width: 0; } .title { font-weight: 600; font-size: .95rem
 th, td { padding: .32rem .9rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; font-weight: 400; } thead th { color: var(--quiet); font-size: .85rem; }
 th:first-child, td:first-child, .word { text-align: left; } th:first-child, td:first-child { padding-left: .6rem; } td.word { white-space: normal; min-width: 14rem; } tr.marked th, tr.marked td { background: var(--mark); }
 .number { display: inline-block; min-width: 4.2rem; } .track { display: inline-block; width: 7rem; height: .55rem; border-radius: .3rem; background: var(--track); vertical-align: middle; overflow: hidden; } .track span { display: block; height: 100%; background: var(--a); }
-pre { overflow-x: auto; margin: .6rem 0; padding: .8rem 1rem; background: var(--raised); border-radius: .6rem; font: .85rem/1.5 ui-monospace, monospace; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .6rem 0; padding: .8rem 1rem; background: var(--raised); border-radius: .6rem; font: .85rem/1.5 ui-monospace, monospace; }
 details { margin: .6rem 0; } summary { cursor: pointer; } :focus-visible { outline: 2px solid var(--a); outline-offset: 2px; }
 svg { display: block; width: 100%; height: auto; font: 11.5px system-ui, sans-serif; } svg text { fill: var(--quiet); } svg text.name { font-size: 12px; }
 .grid { stroke: var(--line); } .tick { stroke: var(--quiet); stroke-opacity: .6; } .guide { stroke: var(--quiet); stroke-dasharray: 4 4; }
@@ -118,7 +118,7 @@ svg text.note { font-weight: 600; stroke: none; } svg text.note.a, .legend .a { 
 @media print {
   :root { --ground: #fff; --raised: #f3f4f6; --ink: #000; --quiet: #444; --line: #ccc; --track: #e4e6ea; --mark: #e8f0fb; --a: #1b64c4; --b: #b4500a; --c: #4b7a1f; }
   body { max-width: none; padding: 0; font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; } nav { display: none; }
-  figure, tr, .tiles div { break-inside: avoid; } h2, h3, .title { break-after: avoid; } .figures { grid-template-columns: 1fr 1fr; } pre { white-space: pre-wrap; } details::details-content { content-visibility: visible; block-size: auto; } summary { list-style: none; }
+  figure, tr, .tiles div { break-inside: avoid; } h2, h3, .title { break-after: avoid; } .figures { grid-template-columns: 1fr 1fr; } .scroll { margin: .8rem 0; overflow: visible; } details::details-content { content-visibility: visible; block-size: auto; } summary { list-style: none; }
 }
 `;
 

@@ -105,7 +105,7 @@ function runSection(folder: RunFolder, input: ReportInput): Section {
   return {
     word: "Run", heading: "How to do it again",
     content:
-      `<p>${trained}${command === undefined ? "This command repeats" : "These commands repeat"} the run:</p>\n${verbatim("Command", [commandOf(folder), ...(command === undefined ? [] : [command])].join("\n"))}${data}` +
-      folded("Configuration", verbatim("Configuration", file("config.resolved.yaml"))) + folded("Environment", verbatim("Environment", file("env.json"))),
+      `<p>${trained}${command === undefined ? "This command repeats" : "These commands repeat"} the run:</p>\n${verbatim([commandOf(folder), ...(command === undefined ? [] : [command])].join("\n"))}${data}` +
+      folded("Configuration", verbatim(file("config.resolved.yaml"))) + folded("Environment", verbatim(file("env.json"))),
   };
 }
