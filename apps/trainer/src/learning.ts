@@ -41,15 +41,21 @@ async function solving(network: Network, model: Settings["model"], seed: number,
   const samples = network.members.map((_, i) => (network.members.length === 1 ? train : sampleOf(train, seed + i)));
   const examples = samples.map((sample) => everything(sample, network));
   const epochs = model.kind === "perceptron" ? (options.epochs ?? 10) : 1;
-  let done = false;
-  const advanced = async (current: Network): Promise<{ model: Network }> => {
+  const pass = async (current: Network): Promise<{ readonly model: Network; readonly done: boolean }> => {
     const members = await Promise.all(current.members.map((member, i) => solveMember(member, model, examples[i]!)));
-    done = members.every((each) => each.done);
-    return { model: new Network(current.task, members.map(({ member }) => member)) };
+    return { model: new Network(current.task, members.map(({ member }) => member)), done: members.every(({ done }) => done) };
   };
   const solver: Callback<Network> = {
-    start: (progress) => (progress.history.length < epochs ? advanced(progress.history.length === 0 ? zeroed(progress.model) : progress.model) : undefined),
-    epoch: ({ epoch }, progress) => (epoch + 1 === epochs ? undefined : done ? "stop" : advanced(progress.model)),
+    async start({ model: current, history, step }) {
+      // Within an epoch the pass has been made: what follows it is only counting.
+      if (step > 0 || history.length === epochs) return undefined;
+      return { model: (await pass(history.length === 0 ? zeroed(current) : current)).model };
+    },
+    async epoch({ epoch }, progress) {
+      if (epoch + 1 === epochs) return undefined;
+      const { model: next, done } = await pass(progress.model);
+      return done ? "stop" : { model: next };
+    },
   };
   // An average would mix what was solved with the random weights of the beginning.
   const { averaging: _none, ...rest } = options;
