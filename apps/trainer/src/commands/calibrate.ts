@@ -1,9 +1,10 @@
 /** `dormouse calibrate`: another calibration for a trained model, and everything that follows from it anew. */
 import { stringify } from "yaml";
 import { checkCalibration, describeCalibration } from "../calibration.ts";
-import { type Conclusion, conclude, resultsOf, scoresByPart } from "../conclusion.ts";
+import { conclude } from "../conclusion.ts";
 import { onDevice } from "../device.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
+import { type Conclusion, resultsOf, scoresByPart } from "../results.ts";
 import { scoreTable } from "../scores.ts";
 import { type PartialSettings, resolveSettings } from "../settings.ts";
 import { type Problem, readProblem } from "../sources/source.ts";

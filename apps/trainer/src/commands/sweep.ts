@@ -3,11 +3,11 @@ import { existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { relative, resolve } from "node:path";
 import { parse as parseYaml, stringify } from "yaml";
-import { resultsOf } from "../conclusion.ts";
+import { resultsOf } from "../results.ts";
 import { onDevice } from "../device.ts";
 import { type ExitCode, Failure, exitCodes } from "../failure.ts";
 import { RunFolder, createFolder } from "../runFolder.ts";
-import { type SplitScores } from "../scores.ts";
+import type { SplitScores } from "../scores.ts";
 import { type PartialSettings, resolveSettings } from "../settings.ts";
 import { readProblem, sourceOf } from "../sources/source.ts";
 import { ensembleOf } from "../sweep/ensemble.ts";
@@ -64,7 +64,10 @@ export async function sweep(request: SweepRequest, context: Context): Promise<Ex
   const ranked = rank(results, search.monitor);
   folder.write("results.csv", resultsCsv(ranked, search.monitor));
   const good = ranked.filter(({ runDir, metrics }) => runDir !== null && !Number.isNaN(scoreOf(metrics!, search.monitor)));
-  if (good.length === 0) throw new Failure("diverged", `no trial came to an end; the first: ${ranked[0]!.problem ?? `${search.monitor} is not a number`}`);
+  if (good.length === 0) {
+    const problem = ranked[0]!.problem ?? `${search.monitor} is not a number`;
+    throw new Failure("diverged", `no trial came to an end; the first: ${problem}`);
+  }
   const best = good[0]!;
   linkTo(folder, best.runDir!);
   const members = good.slice(0, search.ensemble).map(({ runDir }) => runDir!);
@@ -73,11 +76,15 @@ export async function sweep(request: SweepRequest, context: Context): Promise<Ex
     return resultsOf(made.folder, await readProblem(settings), made.conclusion);
   });
   if (request.json) {
-    terminal.out(`${JSON.stringify({ sweepDir: folder.path, search: search.search, monitor: search.monitor, trials: ranked, best: best.runDir, ensemble })}\n`);
+    const results = { sweepDir: folder.path, search: search.search, monitor: search.monitor };
+    terminal.out(`${JSON.stringify({ ...results, trials: ranked, best: best.runDir, ensemble })}\n`);
   } else {
     terminal.out(resultTable(ranked, search.monitor));
     terminal.out(`\nbest        ${best.runDir!}\n`);
-    if (ensemble) terminal.out(`ensemble    ${ensemble.runDir}  ${search.monitor} ${scoreOf(ensemble.metrics, search.monitor).toFixed(4)}\n`);
+    if (ensemble) {
+      const score = scoreOf(ensemble.metrics, search.monitor).toFixed(4);
+      terminal.out(`ensemble    ${ensemble.runDir}  ${search.monitor} ${score}\n`);
+    }
   }
   return exitCodes.ok;
 }
@@ -94,6 +101,10 @@ async function newSweep(request: SweepRequest): Promise<RunFolder> {
   const kept: Search = { source, axes, search, trials, monitor, ensemble };
   const settings = settingsOf(kept, given);
   if (candidatesOf(kept, settings.seed).length === 0) throw new Failure("usage", "there are no trials; give values with --try");
+  const apart = axes.find((text) => /^(data|split)\.|^seed=/.test(text));
+  if (apart !== undefined && ensemble > 1) {
+    throw new Failure("usage", `--try ${apart}: changes the rows or columns of a run, and an ensemble needs the same; add --ensemble 0`);
+  }
   const { schema } = await readProblem(settings);
   const known = schema.task.kind === "regression" ? ["loss", "r2", "rmse", "mae"] : ["loss", "accuracy", "ece", "rocAuc"];
   const [part, score] = monitor.split(".");
@@ -104,7 +115,9 @@ async function newSweep(request: SweepRequest): Promise<RunFolder> {
 }
 
 function oldSweep({ resume, source, axes }: SweepRequest): RunFolder {
-  if (source !== null || axes.length > 0) throw new Failure("usage", "--resume goes on with the data and the settings of the search; leave out others");
+  if (source !== null || axes.length > 0) {
+    throw new Failure("usage", "--resume goes on with the data and the settings of the search; leave out others");
+  }
   const folder = new RunFolder(resume!);
   if (!folder.has("sweep.json")) throw new Failure("usage", `${resume!} is not the folder of a search: it has no sweep.json`);
   return folder;
@@ -112,22 +125,28 @@ function oldSweep({ resume, source, axes }: SweepRequest): RunFolder {
 
 function candidatesOf({ axes, search, trials }: Search, seed: number): Assignments[] {
   if (!searches.includes(search as never)) throw new Failure("usage", `--search ${search}: must be one of ${searches.join(", ")}`);
-  if (axes.length === 0) throw new Failure("usage", "what is to be tried? --try <setting=values>, as training.learningRate=1e-3,1e-2");
+  if (axes.length === 0) {
+    throw new Failure("usage", "what is to be tried? --try <setting=values>, as training.learningRate=1e-3,1e-2");
+  }
   const parsed = axes.map(parseAxis);
   if (search === "random" && trials === null) throw new Failure("usage", "--search random: how many trials? --trials <count>");
-  if (search === "grid" && trials !== null) throw new Failure("usage", "--trials: goes with --search random or halving; a grid has all combinations");
+  if (search === "grid" && trials !== null) {
+    throw new Failure("usage", "--trials: goes with --search random or halving; a grid has all combinations");
+  }
   return trials === null ? grid(parsed) : draws(parsed, trials, seed);
 }
 
 async function runAll(
-  { search, monitor }: Search, candidates: readonly Assignments[], epochs: number, common: Common, workers: number, { terminal, signal }: Context,
+  { search, monitor }: Search, candidates: readonly Assignments[], epochs: number, common: Common, workers: number,
+  { terminal, signal }: Context,
 ): Promise<TrialResult[]> {
   const rounds = search === "halving" ? rungs(candidates.length, epochs, eta) : [{ trials: candidates.length, epochs }];
   let contenders = candidates.map((assignments, i) => ({ trial: i + 1, assignments }));
   const latest = new Map<number, TrialResult>();
   for (const round of rounds) {
     const requests = contenders.slice(0, round.trials).map((each) => ({ ...each, epochs: round.epochs }));
-    const results = await runTrials(requests, common, workers, signal, (result) => terminal.error(`${lineOf(result, monitor)}\n`));
+    const report = (result: TrialResult): void => terminal.error(`${lineOf(result, monitor)}\n`);
+    const results = await runTrials(requests, common, workers, signal, report);
     if (signal.aborted) return [];
     for (const result of results) latest.set(result.trial, result);
     contenders = rank(results, monitor);
@@ -171,14 +190,22 @@ function resultsCsv(results: readonly TrialResult[], monitor: string): string {
   const names = settingsIn(results[0]!.assignments).map(([name]) => name);
   const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const lines = results.map(({ trial, epochs, assignments, metrics, runDir, problem }) =>
-    [String(trial), String(epochs), ...settingsIn(assignments).map(([, value]) => value), metrics ? String(scoreOf(metrics, monitor)) : "", runDir ?? "", problem ?? ""].map(quoted).join(","));
+    [
+      String(trial), String(epochs), ...settingsIn(assignments).map(([, value]) => value),
+      metrics ? String(scoreOf(metrics, monitor)) : "", runDir ?? "", problem ?? "",
+    ].map(quoted).join(","));
   return `${["trial", "epochs", ...names, monitor, "run", "problem"].map(quoted).join(",")}\n${lines.map((line) => `${line}\n`).join("")}`;
 }
 
 function resultTable(results: readonly TrialResult[], monitor: string): string {
   const rows = results.map(({ trial, epochs, assignments, metrics, problem }) =>
-    [String(trial), String(epochs), metrics ? scoreOf(metrics, monitor).toFixed(4) : "failed", problem ?? assignments.join("  ")]);
+    [
+      String(trial), String(epochs), metrics ? scoreOf(metrics, monitor).toFixed(4) : "failed",
+      problem ?? assignments.join("  "),
+    ]);
+  const width = Math.max(10, monitor.length);
   return [["trial", "epochs", monitor, ""], ...rows]
-    .map(([trial, epochs, score, text]) => `${trial!.padEnd(6)} ${epochs!.padStart(6)} ${score!.padStart(Math.max(10, monitor.length))}  ${text!}`.trimEnd() + "\n")
+    .map(([trial, epochs, score, text]) =>
+      `${`${trial!.padEnd(6)} ${epochs!.padStart(6)} ${score!.padStart(width)}  ${text!}`.trimEnd()}\n`)
     .join("");
 }

@@ -34,11 +34,14 @@ export interface Labels {
 /** From 0 to 1. */
 export const unit: Range = { low: 0, high: 1 };
 
+/** Differences of numbers beyond this are no numbers; they count as not finite. */
+const largest = 1e300;
+
 /** The smallest range that holds the finite values; a little one around a single value. */
 export function rangeOf(values: Iterable<number>): Range {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) {
-    if (!Number.isFinite(value)) continue;
+    if (!(Math.abs(value) <= largest)) continue;
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
@@ -132,8 +135,9 @@ export function line(frame: Frame, x: ArrayLike<number>, y: ArrayLike<number>, s
 /** Points, each with what it is. */
 export const dots = (frame: Frame, points: readonly { readonly x: number; readonly y: number; readonly title: string; readonly style?: string }[]): string =>
   points
+    .map((point) => ({ style: "a", ...point, x: frame.x(point.x), y: frame.y(point.y) }))
     .filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y))
-    .map(({ x, y, title, style = "a" }) => `<circle class="dot ${style}" cx="${at(frame.x(x))}" cy="${at(frame.y(y))}" r="4"><title>${escape(title)}</title></circle>`)
+    .map(({ x, y, title, style }) => `<circle class="dot ${style}" cx="${at(x)}" cy="${at(y)}" r="4"><title>${escape(title)}</title></circle>`)
     .join("");
 
 /** A dashed line between two points: what should be. */

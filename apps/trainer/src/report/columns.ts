@@ -1,10 +1,10 @@
 /** What the model sees of each column of a table, and how much it relies on it. */
 import { type Feature, importances } from "../importance.ts";
-import type { ReportInput } from "./report.ts";
+import type { ConclusionInput } from "../results.ts";
 import { type Section, folded, list, show, table } from "./page.ts";
 
 /** A row for each column that is used; null for images. */
-export async function columnsSection({ model, problem: { schema, parts }, settings: { seed } }: ReportInput): Promise<Section | null> {
+export async function columnsSection({ model, problem: { schema, parts }, settings: { seed } }: ConclusionInput): Promise<Section | null> {
   const { task, input } = schema;
   if (input.kind !== "table") return null;
   const { features, setAside } = input.features;

@@ -1,7 +1,7 @@
 /** What decisions made from the probabilities cost on the test part, by a given matrix of costs. */
 import { costThreshold, decide, meanCost } from "@dormouse/metrics";
 import { type Tensor, tensor } from "@dormouse/tensor";
-import type { PartResult } from "../conclusion.ts";
+import type { PartResult } from "../results.ts";
 import { decisionName } from "../predictions.ts";
 import type { Task } from "../schema.ts";
 import { beside, chart, dots, guide, line, rangeOf, rounded, unit } from "./chart.ts";

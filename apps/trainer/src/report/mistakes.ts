@@ -1,7 +1,7 @@
 /** Where the model is wrong on the test part: which classes it takes for which, or how far values are off. */
 import { averagePrecision, confusionMatrix, prCurve, rocAuc, rocCurve } from "@dormouse/metrics";
 import { select } from "@dormouse/tensor";
-import type { PartResult } from "../conclusion.ts";
+import type { PartResult } from "../results.ts";
 import type { Task } from "../schema.ts";
 import { type Frame, beside, chart, figure, guide, line, rangeOf, rounded, unit } from "./chart.ts";
 import { type Section, count, escape, percent, show, table } from "./page.ts";

@@ -2,7 +2,7 @@
 import { conformalRegression, intervalCoverage, meanSetSize, setCoverage, splitConformal } from "@dormouse/metrics";
 import { type Tensor, key, tensor } from "@dormouse/tensor";
 import type { Calibration } from "../calibration.ts";
-import type { PartResult } from "../conclusion.ts";
+import type { PartResult } from "../results.ts";
 import type { Task } from "../schema.ts";
 import { beside, chart, dots, guide, line, rangeOf, rounded } from "./chart.ts";
 import { type Section, count, percent, show, table } from "./page.ts";

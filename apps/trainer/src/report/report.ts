@@ -1,6 +1,6 @@
 /** `report.html` of a run: how good the model is, how far to trust it, how it came about, and how to do it again. */
 import { readFileSync } from "node:fs";
-import { type Conclusion, type ConclusionInput, secondsOf } from "../conclusion.ts";
+import { type Conclusion, type ConclusionInput, secondsOf } from "../results.ts";
 import { type RunFolder, commandOf } from "../runFolder.ts";
 import type { SplitScores } from "../scores.ts";
 import type { Task } from "../schema.ts";

@@ -2,7 +2,7 @@
 import { expectedCalibrationError, logLoss, reliability } from "@dormouse/metrics";
 import { type Tensor, tensor } from "@dormouse/tensor";
 import { type Calibration, describeCalibration } from "../calibration.ts";
-import type { PartResult } from "../conclusion.ts";
+import type { PartResult } from "../results.ts";
 import { at, beside, chart, guide, unit } from "./chart.ts";
 import { type Section, count, escape, table } from "./page.ts";
 

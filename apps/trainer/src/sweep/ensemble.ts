@@ -5,20 +5,26 @@
 import { copyFileSync, mkdirSync } from "node:fs";
 import { save } from "@dormouse/train";
 import { stringify } from "yaml";
-import { type Conclusion, conclude } from "../conclusion.ts";
+import { conclude } from "../conclusion.ts";
+import type { Conclusion } from "../results.ts";
 import { Failure } from "../failure.ts";
 import { combined } from "../models.ts";
 import { RunFolder } from "../runFolder.ts";
 import { readProblem } from "../sources/source.ts";
-import { loadModel, openRun } from "../trained.ts";
+import { type TrainedRun, loadModel, openRun } from "../trained.ts";
 
 /** Makes the run folder of an ensemble of runs and judges it. Needs a device. */
-export async function ensembleOf(runs: readonly string[], path: string): Promise<{ readonly folder: RunFolder; readonly conclusion: Conclusion }> {
+export async function ensembleOf(
+  runs: readonly string[], path: string,
+): Promise<{ readonly folder: RunFolder; readonly conclusion: Conclusion }> {
   const members = await Promise.all(runs.map((run) => openRun(run, {})));
   const [first] = members;
-  const same = (value: unknown): string => JSON.stringify(value);
-  const other = members.find(({ schema, settings }) => same([schema, settings.split, settings.seed]) !== same([first!.schema, first!.settings.split, first!.settings.seed]));
-  if (other) throw new Failure("usage", `${other.folder.path} was trained on other rows or columns than ${first!.folder.path}; an ensemble needs the same`);
+  const examplesOf = ({ schema, settings }: TrainedRun): string => JSON.stringify([schema, settings.split, settings.seed]);
+  const other = members.find((member) => examplesOf(member) !== examplesOf(first!));
+  if (other) {
+    const [one, two] = [other.folder.path, first!.folder.path];
+    throw new Failure("usage", `${one} was trained on other rows or columns than ${two}; an ensemble needs the same`);
+  }
   const model = combined(await Promise.all(members.map(loadModel)));
   const folder = new RunFolder(path);
   mkdirSync(folder.checkpoints, { recursive: true });
