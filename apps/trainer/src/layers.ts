@@ -45,7 +45,8 @@ export function readLayers({ config = [], environment = {}, flags: values = {}, 
 }
 
 /** Settings from the values of flags alone. */
-export const fromFlags = (values: Readonly<Record<string, unknown>>): PartialSettings => gather(flagEntries(values)).settings;
+export const fromFlags = (values: Readonly<Record<string, unknown>>): PartialSettings =>
+  gather(flagEntries(values)).settings;
 
 /** The complete settings in a file that a run wrote. */
 export function readSettings(path: string): Settings {
@@ -55,7 +56,8 @@ export function readSettings(path: string): Settings {
 }
 
 /** All problems of a file of settings, one line each. */
-export const problemsOf = (path: string): string[] => fileEntries(path).flatMap(({ problem }) => (problem === null ? [] : [problem]));
+export const problemsOf = (path: string): string[] =>
+  fileEntries(path).flatMap(({ problem }) => (problem === null ? [] : [problem]));
 
 function gather(entries: readonly Entry[]): Given {
   const problem = entries.find((entry) => entry.problem !== null)?.problem;
@@ -178,7 +180,8 @@ function unknownSetting(path: readonly string[]): string {
   // The name may be right in another section, or wrong in this one, or the section itself may be wrong.
   const exact = settingPaths.find((known) => known.at(-1) === (key ?? section));
   const siblings = keysOf(section).map((sibling) => `${section}.${sibling}`);
-  const close = nearest(name, siblings) ?? exact?.join(".") ?? nearest(name, [...Object.keys(settingsSchema.shape), ...settingPaths.map((known) => known.join("."))]);
+  const all = [...Object.keys(settingsSchema.shape), ...settingPaths.map((known) => known.join("."))];
+  const close = nearest(name, siblings) ?? exact?.join(".") ?? nearest(name, all);
   return `there is no setting ${name}${close === undefined ? "" : `; did you mean ${close}?`}`;
 }
 
@@ -198,7 +201,8 @@ function entry(path: readonly string[], value: unknown, place: string, label: st
 /** A value that is given as text: as a number, a truth value, null, a list or text, whichever the setting takes. */
 function textEntry(path: readonly string[], text: string, place: string, label: string): Entry {
   const schema = settingAt(path)!;
-  const readings = [scalarOf(text), structureOf(text), text.split(",").map((part) => scalarOf(part.trim())), text.split(",").map((part) => part.trim()), text];
+  const parts = text.split(",").map((part) => part.trim());
+  const readings = [scalarOf(text), structureOf(text), parts.map(scalarOf), parts, text];
   for (const reading of readings) {
     const result = schema.safeParse(reading);
     if (result.success) return { path, value: result.data, place, problem: null };
@@ -232,7 +236,10 @@ function complaint(error: z.ZodError, value: unknown, schema: z.ZodType): string
 
 /** The words that a setting takes, if it is a choice. */
 function choicesOf(schema: z.ZodType): string[] {
-  const { innerType, entries } = schema.def as { readonly innerType?: z.ZodType; readonly entries?: Readonly<Record<string, string>> };
+  const { innerType, entries } = schema.def as {
+    readonly innerType?: z.ZodType;
+    readonly entries?: Readonly<Record<string, string>>;
+  };
   if (innerType) return choicesOf(innerType);
   return Object.values(entries ?? {});
 }

@@ -23,8 +23,8 @@ export function editDistance(a: string, b: string): number {
 
 /** The name closest to `word`, if a third of its letters or fewer are wrong. */
 export function nearest(word: string, names: readonly string[]): string | undefined {
-  const ranked = names.map((name) => ({ name, distance: editDistance(word, name) })).sort((a, b) => a.distance - b.distance);
-  const [best] = ranked;
+  const distances = names.map((name) => ({ name, distance: editDistance(word, name) }));
+  const [best] = distances.sort((a, b) => a.distance - b.distance);
   return best && best.distance <= Math.max(1, Math.ceil(word.length / 3)) ? best.name : undefined;
 }
 

@@ -1,4 +1,4 @@
-/** What people hand in: files that are read in spite of their form, and files that are refused, each with its message and status. */
+/** What people hand in: files that are read in spite of their form, and those that are refused, by message and status. */
 import { readFileSync } from "node:fs";
 import { gzip } from "@dormouse/formats";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** The commands around training: what data is like, a first file of settings, what has been trained, what there is to train on. */
+/** The commands around training: inspect, init, runs and doctor. */
 import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";

@@ -7,10 +7,11 @@ import { flags, resolveSettings, settingAt, settingPaths, settingsSchema } from 
 import { sourceOf } from "../sources/source.ts";
 import type { Context } from "./context.ts";
 
-/** `config print`: the complete settings that a command would use, each with the place that gave it, if not the default. */
-export function printConfig(source: string | undefined, { settings: given, origins }: Given, { terminal }: Context): ExitCode {
-  const data = sourceOf(source, given);
-  const document = new Document(resolveSettings(data.source!, given, { data }));
+/** `config print`: complete settings, with the places that gave what is not the default. */
+export function printConfig(source: string | undefined, given: Given, { terminal }: Context): ExitCode {
+  const { settings, origins } = given;
+  const data = sourceOf(source, settings);
+  const document = new Document(resolveSettings(data.source!, settings, { data }));
   for (const [path, place] of origins) {
     const node = document.getIn(path.split("."), true);
     // Lists and maps take their comment before them, scalars behind.

@@ -1,8 +1,11 @@
-/** `dormouse doctor`: what this machine offers: the engine, threads, SIMD, a GPU or why there is none, and whether each device calculates. */
+/**
+ * `dormouse doctor`: what this machine offers: the engine, threads, SIMD, a GPU or why there is none, and whether each
+ * device calculates.
+ */
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from "node:os";
 import { cpu } from "@dormouse/backend-cpu";
 import { describeAdapter, webgpu } from "@dormouse/backend-webgpu";
-import { evaluate, matmul, scope, setDevice, tensor } from "@dormouse/tensor";
+import { matmul, scope, setDevice, tensor } from "@dormouse/tensor";
 import type { Device } from "@dormouse/tensor/graph";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import type { Context } from "./context.ts";
@@ -85,7 +88,6 @@ async function check(device: Device): Promise<{ found: string; works: boolean }>
   });
   setDevice(device);
   const product = scope(() => matmul(tensor(a!, { shape: [n, n] }), tensor(b!, { shape: [n, n] })));
-  await evaluate(product);
   const values = await product.data();
   product.dispose();
   const wrong = expected.findIndex((value, i) => value !== values[i]);

@@ -21,11 +21,12 @@ export async function init({ source, given, out }: InitRequest, { terminal }: Co
   if (existsSync(out)) throw new Failure("usage", `${out} is there already; choose another name with --out <file>`);
   const place = sourceOf(source, given);
   const settings = resolveSettings(place.source!, given, { data: place });
-  const data = place.source === "table" ? await tableSettings(settings.data) : { settings: { source: place.source, name: place.name, path: place.path ?? null }, comments: {} };
+  const { source: kind, name, path = null } = place;
+  const data = kind === "table" ? await tableSettings(settings.data) : { settings: { source: kind, name, path }, comments: {} };
   const { model, training, split, seed } = settings;
   const document = new Document({
     data: data.settings,
-    ...(place.source === "table" && { split }),
+    ...(kind === "table" && { split }),
     model,
     training,
     seed,
@@ -49,7 +50,8 @@ async function tableSettings(data: Settings["data"]) {
   const { issues } = await readingTable(path, () => inspectTable(table, target === null ? {} : { target }));
   const reasons = new Map(table.columns.map(({ name, reason }) => [name, reason]));
   for (const { columns, kind, message } of issues) if (kind === "leak") reasons.set(columns[0]!, message);
-  const types = Object.fromEntries(table.columns.filter(({ name }) => name !== target).map(({ name, type }) => [name, type]));
+  const inputs = table.columns.filter(({ name }) => name !== target);
+  const types = Object.fromEntries(inputs.map(({ name, type }) => [name, type]));
   const comments = Object.fromEntries(Object.keys(types).map((name) => [`types/${name}`, reasons.get(name)!]));
   return {
     settings: { source: data.source, name: data.name, path, target, ...said(reading), exclude: data.exclude, types },

@@ -1,4 +1,4 @@
-/** `dormouse inspect`: what data is like before anything is trained: its columns, its classes, and what is wrong with it. */
+/** `dormouse inspect`: what data is like before anything is trained: columns, classes, and what is wrong with them. */
 import { type ColumnSummary, type TableReport, inspectTable } from "@dormouse/data";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import type { PartialSettings, Settings } from "../settings.ts";
@@ -29,9 +29,8 @@ async function inspectRows(data: Settings["data"]) {
   for (const name of data.exclude) requireColumn(all, name, "--exclude", path);
   const table = omitted(all, data.exclude);
   if (data.target !== null) requireColumn(table, data.target, "--target", path);
-  const report = await readingTable(path, () =>
-    inspectTable(table, { ...(data.target !== null && { target: data.target }), ...(data.task && { task: data.task }) }),
-  );
+  const asked = { ...(data.target !== null && { target: data.target }), ...(data.task && { task: data.task }) };
+  const report = await readingTable(path, () => inspectTable(table, asked));
   return { text: describe(path, report, notes), result: { data: path, notes, ...report } };
 }
 
@@ -84,6 +83,8 @@ async function inspectImages(settings: Settings) {
     ...aligned([[task.name, ...partNames], ...lines, sums], [1, 2, 3, 4]),
     "",
   ].join("\n");
-  const byPart = Object.fromEntries(partNames.map((name, i) => [name, { examples: parts[name].length, classes: counts[i] }]));
+  const byPart = Object.fromEntries(
+    partNames.map((name, i) => [name, { examples: parts[name].length, classes: counts[i] }]),
+  );
   return { text, result: { data: settings.data.name, ...size, classes, parts: byPart } };
 }

@@ -43,7 +43,8 @@ export function compareRuns(paths: readonly string[], json: boolean, { terminal 
   const different = [...new Set(settings.flatMap((each) => changedSettings(settings[0]!, each)))];
   const scores = [...new Set(summaries.flatMap(({ test }) => Object.keys(test ?? {})))];
   if (json) {
-    const runs = summaries.map((run, i) => ({ ...run, settings: Object.fromEntries(different.map((path) => [path, settingOf(settings[i]!, path)])) }));
+    const differences = (each: Settings) => Object.fromEntries(different.map((path) => [path, settingOf(each, path)]));
+    const runs = summaries.map((run, i) => ({ ...run, settings: differences(settings[i]!) }));
     terminal.out(`${JSON.stringify(runs)}\n`);
     return exitCodes.ok;
   }

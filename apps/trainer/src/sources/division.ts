@@ -19,7 +19,8 @@ export interface Division {
 
 /** Divides the rows; `classes` is the target where it is a class. */
 export function divide(table: Table, { split, seed }: Pick<Settings, "split" | "seed">, classes: Labels | null): Division {
-  const fractions = { train: split.train, validation: split.validation, calibration: split.calibration, test: split.test };
+  const { train, validation, calibration, test } = split;
+  const fractions = { train, validation, calibration, test };
   const n = table.length;
   switch (split.by) {
     case "random":
@@ -60,7 +61,7 @@ function timesOf(table: Table, name: string): Float64Array {
   const numbers = cells.map((cell) => Number(table.decimal === "," ? cell.replace(",", ".") : cell));
   if (numbers.every(Number.isFinite)) return Float64Array.from(numbers);
   // Only dates that begin with the year can be read in one way.
-  const dates = cells.map((cell) => (/^\d{4}[-/]\d{1,2}[-/]\d{1,2}/.test(cell) ? Date.parse(inUniversalTime(cell)) : NaN));
+  const dates = cells.map((cell) => Date.parse(inUniversalTime(cell)));
   const wrong = dates.findIndex(Number.isNaN);
   if (wrong < 0) return Float64Array.from(dates);
   throw new Failure("data", `--split-column ${name}: ${JSON.stringify(cells[wrong])} is neither a number nor a date that begins with the year, as 2024-05-31`);
@@ -98,7 +99,9 @@ function byColumn(cells: readonly string[], { split, seed }: Pick<Settings, "spl
   const from = rows.train;
   const stratify = classes && split.column !== null ? { stratify: from.map((row) => classes[row]!) } : {};
   const taken = splitIndices(from.length, { fractions, seed, ...stratify });
-  for (const [name, places] of Object.entries(taken)) rows[name as PartName] = Array.from(places as Uint32Array, (place) => from[place]!);
+  for (const [name, places] of Object.entries<Uint32Array>(taken)) {
+    rows[name as PartName] = Array.from(places, (place) => from[place]!);
+  }
   return { rows, notes: [`divided as ${split.column} says, which names no ${absent.join(" and no ")}: taken from train`] };
 }
 
@@ -112,7 +115,8 @@ export function withoutUnseen({ rows, notes }: Division, classes: Labels, by: Se
   const unseen = partNames.flatMap((name) => Array.from(rows[name]).filter(isUnseen));
   if (unseen.length === 0) return { rows, notes };
   const dealt = by === "auto" || by === "random" || by === "stratified";
-  const rest = Object.fromEntries(partNames.map((name) => [name, Array.from(rows[name]).filter((row) => !isUnseen(row))])) as unknown as Record<PartName, number[]>;
+  const learned = (name: PartName): number[] => Array.from(rows[name]).filter((row) => !isUnseen(row));
+  const rest = { train: learned("train"), validation: learned("validation"), calibration: learned("calibration"), test: learned("test") };
   if (dealt) rest.train = [...rest.train, ...unseen].sort((a, b) => a - b);
   const empty = partNames.find((name) => rest[name].length === 0);
   if (empty) throw new Failure("data", `the part ${empty} would have no row of a class that training has`);

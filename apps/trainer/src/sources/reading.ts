@@ -15,8 +15,8 @@ export const readingKeys = ["columns", "header", "delimiter", "decimal", "encodi
 export type Reading = Pick<Settings["data"], (typeof readingKeys)[number]>;
 
 /** The settings that concern reading. */
-export const readingOf = ({ columns, header, delimiter, decimal, encoding, comment, missing, ragged }: Reading): Reading =>
-  ({ columns, header, delimiter, decimal, encoding, comment, missing, ragged });
+export const readingOf = (data: Reading): Reading =>
+  Object.fromEntries(readingKeys.map((key) => [key, data[key]])) as unknown as Reading;
 
 /** A file as a table. */
 export interface ReadTable {
@@ -70,17 +70,21 @@ function readText(bytes: Uint8Array, reading: Reading, types: Settings["data"]["
   requireNames(columns, found.names.length);
   // A header that repeats the names is one, also where the first line was taken for values.
   const repeated = !header && columns.every((name, i) => found.columns[i]!.cells[0] === name);
-  const table = renamed(readCsv(bytes, { ...options, header: header || repeated, types: underOldNames(types, columns, header || repeated ? null : found) }), reading);
+  const oldTypes = underOldNames(types, columns, repeated ? columns : found.names);
+  const table = renamed(readCsv(bytes, { ...options, header: header || repeated, types: oldTypes }), reading);
   return { table, reading: { ...kept, header: header || repeated }, notes: [...notes, ...skipped] };
+}
 
-  /** Kinds of columns by the names that the file has for them. */
-  function underOldNames(kinds: typeof types, names: readonly string[], plain: Table | null): typeof types {
-    const old = plain?.names ?? (repeated ? names : found.names);
-    for (const name of Object.keys(kinds)) {
-      if (!names.includes(name)) throw new Failure("usage", `data.types names the column ${name}; columns are ${some(names)}`);
-    }
-    return Object.fromEntries(names.flatMap((name, i) => (Object.hasOwn(kinds, name) ? [[old[i]!, kinds[name]!]] : [])));
+/** Kinds of columns by the names that the file has for them. */
+function underOldNames(
+  types: Settings["data"]["types"],
+  names: readonly string[],
+  old: readonly string[],
+): Settings["data"]["types"] {
+  for (const name of Object.keys(types)) {
+    if (!names.includes(name)) throw new Failure("usage", `data.types names the column ${name}; columns are ${some(names)}`);
   }
+  return Object.fromEntries(Object.entries(types).map(([name, type]) => [old[names.indexOf(name)]!, type]));
 }
 
 /** The encoding: as asked, by byte-order mark, UTF-8, or Windows-1252 for bytes that are text in nothing else. */

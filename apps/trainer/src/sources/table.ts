@@ -4,7 +4,8 @@
  * training did.
  */
 import {
-  type Dataset, type Features, type IssueKind, Random, Table, type TableIssue, featuresFromJSON, fitFeatures, inspectTable,
+  type Dataset, type Features, type IssueKind, Random, Table, type TableIssue, featuresFromJSON, fitFeatures,
+  inspectTable,
 } from "@dormouse/data";
 import type { Example } from "@dormouse/train";
 import { Failure } from "../failure.ts";
