@@ -75,17 +75,19 @@ export function createPredictor(
     const [high, wide] = [height + 2 * padding - rows + 1, width + 2 * padding - columns + 1];
     const y = new Float64Array(filters * high * wide);
     for (let f = 0, at = 0; f < filters; f++) {
-      for (let i = 0; i < high; i++) {
-        for (let j = 0; j < wide; j++, at++) {
-          let total = bias.data[f]!;
-          for (let c = 0; c < channels; c++) {
-            for (let r = Math.max(0, padding - i); r < Math.min(rows, height + padding - i); r++) {
-              for (let k = Math.max(0, padding - j); k < Math.min(columns, width + padding - j); k++) {
-                total += weight.data[((f * channels + c) * rows + r) * columns + k]! * data[(c * height + i + r - padding) * width + j + k - padding]!;
-              }
+      const filter = y.subarray(f * high * wide, (f + 1) * high * wide).fill(bias.data[f]!);
+      for (let c = 0; c < channels; c++) {
+        for (let r = 0; r < rows; r++) {
+          for (let k = 0; k < columns; k++, at++) {
+            // One weight at a time, at all places where it meets the image: the innermost loop only adds.
+            const factor = weight.data[at]!;
+            const [top, end] = [Math.max(0, padding - r), Math.min(high, height + padding - r)];
+            const [left, right] = [Math.max(0, padding - k), Math.min(wide, width + padding - k)];
+            for (let i = top; i < end; i++) {
+              const from = (c * height + i + r - padding) * width + k - padding;
+              for (let j = left; j < right; j++) filter[i * wide + j]! += factor * data[from + j]!;
             }
           }
-          y[at] = total;
         }
       }
     }
