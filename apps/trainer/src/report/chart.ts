@@ -144,10 +144,6 @@ export const dots = (frame: Frame, points: readonly { readonly x: number; readon
 export const guide = (frame: Frame, x1: number, y1: number, x2: number, y2: number): string =>
   `<line class="guide" x1="${at(frame.x(x1))}" y1="${at(frame.y(y1))}" x2="${at(frame.x(x2))}" y2="${at(frame.y(y2))}"/>`;
 
-/** A word beside a place, in the color of what it names. */
-export const note = (frame: Frame, x: number, y: number, text: string, style: string, anchor: "start" | "middle" | "end" = "start"): string =>
-  `<text class="note ${style}" x="${at(frame.x(x))}" y="${at(frame.y(y))}" text-anchor="${anchor}">${escape(text)}</text>`;
-
 /** What the colors mean, in words of those colors. */
 export const legend = (entries: readonly (readonly [style: string, text: string])[]): string =>
   `<p class="legend">${entries.map(([style, text]) => `<span class="${style}">${escape(text)}</span>`).join("")}</p>\n`;

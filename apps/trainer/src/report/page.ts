@@ -21,9 +21,6 @@ export const contents = (sections: readonly Section[]): string =>
 export const section = (each: Section): string =>
   `<section aria-labelledby="${idOf(each)}"><h2 id="${idOf(each)}">${escape(each.heading)}</h2>\n${each.content}</section>\n`;
 
-/** A paragraph of plain text. */
-export const paragraph = (text: string): string => `<p>${escape(text)}</p>\n`;
-
 /** A list of plain text. */
 export const list = (lines: readonly string[]): string => `<ul>${lines.map((line) => `<li>${escape(line)}</li>`).join("")}</ul>\n`;
 
@@ -113,7 +110,7 @@ svg { display: block; width: 100%; height: auto; font: 11.5px system-ui, sans-se
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .line.faint { stroke-width: 1.25; stroke-opacity: .55; } .a { stroke: var(--a); } .b { stroke: var(--b); } .c { stroke: var(--c); }
 .dot { stroke: var(--ground); stroke-width: 1; } .dot.a, .fill.a { fill: var(--a); } .dot.b, .fill.b { fill: var(--b); } .dot.c { fill: var(--c); } .dot.small { fill: var(--a); fill-opacity: .4; stroke: none; }
 .fill { stroke: none; fill-opacity: .35; } .cell { fill: var(--a); } svg text.count { fill: var(--ink); }
-svg text.note { font-weight: 600; stroke: none; } svg text.note.a, .legend .a { fill: var(--a); color: var(--a); } svg text.note.b, .legend .b { fill: var(--b); color: var(--b); } svg text.note.c, .legend .c { fill: var(--c); color: var(--c); }
+.legend .a { color: var(--a); } .legend .b { color: var(--b); }
 .legend { display: flex; gap: 1.2rem; font-size: .9rem; font-weight: 600; } .legend span::before { content: ""; display: inline-block; width: 1.1rem; height: 3px; border-radius: 2px; margin-right: .4rem; vertical-align: middle; background: currentColor; }
 @media print {
   :root { --ground: #fff; --raised: #f3f4f6; --ink: #000; --quiet: #444; --line: #ccc; --track: #e4e6ea; --mark: #e8f0fb; --a: #1b64c4; --b: #b4500a; --c: #4b7a1f; }
