@@ -14,9 +14,10 @@ function onSignal(signal: "SIGINT" | "SIGTERM"): void {
 }
 process.on("SIGINT", () => onSignal("SIGINT"));
 process.on("SIGTERM", () => onSignal("SIGTERM"));
-// A worker of a search ends, saved, when the search is no more.
+// A worker of a search ends at once when the search is no more: the next one goes on with what it has saved.
 process.channel?.unref();
-process.once("disconnect", () => onSignal("SIGTERM"));
+process.once("disconnect", () => process.exit(exitCodes.terminated));
+if (process.connected === false) process.exit(exitCodes.terminated);
 // Messages may lose their reader, and the work goes on.
 process.stderr.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;

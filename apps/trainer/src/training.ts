@@ -31,7 +31,9 @@ export async function learn(
   const { epochs, batch, patience, schedule, plateauPatience, plateauFactor, ema, maxSeconds, saveEvery } = settings.training;
   const stepsPerEpoch = Math.ceil(parts.train.length / batch);
   const callbacks: Callback<Network>[] = [
-    checkpoint<Network>(folder.checkpoints, { resume: true, restoreBest: true, every: saveEvery, identity: identityOf(settings, problem) }),
+    checkpoint<Network>(folder.checkpoints, {
+      resume: true, restoreBest: true, every: saveEvery, identity: identityOf(settings, problem),
+    }),
     ...(schedule === "plateau" ? [reduceRate<Network>({ factor: plateauFactor, patience: plateauPatience })] : []),
     ...(patience === null ? [] : [earlyStopping<Network>({ patience, restoreBest: false })]),
     metricsFiles(folder),
@@ -57,7 +59,8 @@ export async function learn(
 
 function diverged({ message }: DivergedError, folder: RunFolder): Failure {
   const last = folder.at("checkpoints", "last.safetensors");
-  return new Failure("diverged", existsSync(last) ? `${message}; the last good checkpoint is ${last}` : `${message}; there is no checkpoint before it`);
+  const rest = existsSync(last) ? `the last good checkpoint is ${last}` : "there is no checkpoint before it";
+  return new Failure("diverged", `${message}; ${rest}`);
 }
 
 /** The end of a command that a signal stopped: what is saved, and how to go on. */
@@ -80,7 +83,9 @@ export function interruptible(problem: Problem, folder: RunFolder, context: Cont
 
 /** What a checkpoint must agree with: the settings that cannot change, and what the data means. */
 function identityOf(settings: Settings, { schema }: Problem): Readonly<Record<string, string>> {
-  const fixed = settingPaths.filter((path) => !changeable.includes(path.join("."))).map((path) => [path.join("."), valueAt(settings, path)]);
+  const fixed = settingPaths
+    .filter((path) => !changeable.includes(path.join(".")))
+    .map((path) => [path.join("."), valueAt(settings, path)]);
   const hash = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex");
   return { configuration: hash(fixed), schema: hash(schema), seed: String(settings.seed) };
 }
@@ -91,7 +96,8 @@ export function optimizerOf(training: Settings["training"], steps: number): Opti
   const learningRate = schedule === "cosine" ? cosineDecay(rate, steps) : rate;
   // Biases do not decay: pulling them to 0 has no statistical reason.
   const options = { learningRate, weightDecay, decays: (path: string) => !path.endsWith("bias") };
-  const optimizer = { adam: () => adam(options), adamw: () => adamW(options), sgd: () => sgd({ ...options, momentum: 0.9 }) }[training.optimizer]();
+  const makers = { adam: () => adam(options), adamw: () => adamW(options), sgd: () => sgd({ ...options, momentum: 0.9 }) };
+  const optimizer = makers[training.optimizer]();
   return clip === null ? optimizer : chain(clipByGlobalNorm(clip), optimizer);
 }
 
@@ -108,13 +114,13 @@ function metricsFiles(folder: RunFolder): Callback<Network> {
 /** A line per epoch, counted from 1. What is not finite is NaN or Infinity; what there is not is empty. */
 export function metricsCsv(history: readonly EpochReport[]): string {
   const [first] = history;
-  const columns: [string, (report: EpochReport) => number | null][] = [
+  const columns: [string, (report: EpochReport) => number | null | undefined][] = [
     ["epoch", ({ epoch }) => epoch + 1],
     ["seconds", ({ seconds }) => seconds],
     ["learningRate", ({ learningRate }) => learningRate],
     ["gradientNorm", ({ gradientNorm }) => gradientNorm],
     ...(["train", "validation"] as const).flatMap((part) =>
-      Object.keys(first?.[part] ?? {}).map((name): [string, (report: EpochReport) => number | null] => [`${part}.${name}`, (report) => report[part]?.[name] ?? null]),
+      Object.keys(first?.[part] ?? {}).map((name) => [`${part}.${name}`, (report) => report[part]?.[name]] as (typeof columns)[0]),
     ),
   ];
   const lines = history.map((report) => columns.map(([, read]) => read(report) ?? "").join(","));

@@ -166,6 +166,7 @@ describe("sweep", () => {
     [["--try", "training.batch=8", "--search", "random"], "--search random: how many trials?"],
     [["--try", "training.batch=8", "--monitor", "validation.acuracy"], "--monitor validation.acuracy: must be a part and a score"],
     [["--try", "training.batch=8", "--workers", "0"], "--workers 0: must be a whole number of at least 1"],
+    [["--try", "seed=1,2"], "--try seed=1,2: changes the rows or columns of a run, and an ensemble needs the same; add --ensemble 0"],
     [["--try", "training.bach=8"], "there is no setting training.bach"],
   ])("refuses %j", async (words, message) => {
     const outcome = await work.run(["sweep", csv, "--target", "kind", ...words, "--runs", work.at("none")]);

@@ -25,7 +25,8 @@ export interface RateRequest {
 }
 
 /** Runs the command. */
-export async function findRate({ source, given, from, to, steps, out, json }: RateRequest, { terminal }: Context): Promise<ExitCode> {
+export async function findRate(request: RateRequest, { terminal }: Context): Promise<ExitCode> {
+  const { source, given, from, to, steps, out, json } = request;
   const data = sourceOf(source, given);
   const settings = resolveSettings(data.source!, given, { data });
   return onDevice(settings, async () => {
@@ -38,7 +39,8 @@ export async function findRate({ source, given, from, to, steps, out, json }: Ra
       data: parts.train, loss: objectiveOf(schema.task).loss, optimizer: optimizerOf(training, 1), batch: training.batch,
       seed: settings.seed, forward, from, to, steps,
     };
-    const curve = await onAccelerator(buildModel(settings, schema), (model) => findLearningRate(model, options)).catch((error: unknown) => {
+    const search = onAccelerator(buildModel(settings, schema), (model) => findLearningRate(model, options));
+    const curve = await search.catch((error: unknown) => {
       // Options out of range, or a loss that is not finite from the beginning.
       throw error instanceof ValueError ? new Failure("usage", error.message) : error;
     });
@@ -51,10 +53,12 @@ export async function findRate({ source, given, from, to, steps, out, json }: Ra
 
 function described({ rates, smoothed, suggestion, lowest, diverged }: RateCurve, columns: number): string {
   const chart = brailleChart(smoothed, { width: Math.min(60, columns - 14), height: 8 });
-  const scale = `loss (smoothed) at rates from ${exponential(rates[0]!)} to ${exponential(rates.at(-1)!)}${diverged ? ", where it grew out of bounds" : ""}`;
+  const ending = diverged ? ", where it grew out of bounds" : "";
+  const scale = `loss (smoothed) at rates from ${exponential(rates[0]!)} to ${exponential(rates.at(-1)!)}${ending}`;
   const found = suggestion === null
     ? "the loss never falls: try another range, or look at the data\n"
-    : `suggestion  ${exponential(suggestion)}, where the loss falls fastest\nlowest      ${exponential(lowest)}, beyond which training is about to fail\n`;
+    : `suggestion  ${exponential(suggestion)}, where the loss falls fastest\n` +
+      `lowest      ${exponential(lowest)}, beyond which training is about to fail\n`;
   return `${[...chart, scale].join("\n")}\n\n${found}`;
 }
 

@@ -15,7 +15,10 @@ export interface Axis {
 
 type Values =
   | { readonly kind: "list"; readonly items: readonly unknown[] }
-  | { readonly kind: "range"; readonly from: number; readonly to: number; readonly logarithmic: boolean; readonly whole: boolean };
+  | {
+      readonly kind: "range"; readonly from: number; readonly to: number; readonly logarithmic: boolean;
+      readonly whole: boolean;
+    };
 
 /** Settings of one trial, as `--set` takes them. */
 export type Assignments = readonly string[];
@@ -29,7 +32,9 @@ const usage = (text: string, problem: string): Failure => new Failure("usage", `
  */
 export function parseAxis(text: string): Axis {
   const [, setting, rest] = /^([\w.]+)=(.+)$/s.exec(text) ?? [];
-  if (setting === undefined || rest === undefined) throw usage(text, "must be a setting and its values, as training.batch=16,32,64");
+  if (setting === undefined || rest === undefined) {
+    throw usage(text, "must be a setting and its values, as training.batch=16,32,64");
+  }
   const values = parseRange(text, rest) ?? parseList(text, rest);
   const samples = values.kind === "list" ? values.items : [values.from, values.to];
   for (const value of samples) readLayers({ set: [assignment(setting, value)] });
@@ -57,7 +62,8 @@ function parseList(text: string, rest: string): Values {
   return { kind: "list", items: items as unknown[] };
 }
 
-const assignment = (setting: string, value: unknown): string => `${setting}=${typeof value === "string" ? value : JSON.stringify(value)}`;
+const assignment = (setting: string, value: unknown): string =>
+  `${setting}=${typeof value === "string" ? value : JSON.stringify(value)}`;
 
 /** All combinations; the last setting changes first. A range has no end of values and is refused. */
 export function grid(axes: readonly Axis[]): Assignments[] {
@@ -105,5 +111,8 @@ export interface Rung {
 export function rungs(trials: number, epochs: number, eta: number): Rung[] {
   const counts: number[] = [trials];
   while (counts.at(-1)! >= eta) counts.push(Math.floor(counts.at(-1)! / eta));
-  return counts.map((count, i) => ({ trials: count, epochs: Math.max(1, Math.round(epochs / eta ** (counts.length - 1 - i))) }));
+  return counts.map((count, i) => {
+    const share = eta ** (counts.length - 1 - i);
+    return { trials: count, epochs: Math.max(1, Math.round(epochs / share)) };
+  });
 }

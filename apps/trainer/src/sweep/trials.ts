@@ -44,7 +44,8 @@ const resultFile = ({ trial, epochs }: TrialRequest): string => `trial-${trial}-
 
 /** Runs trials, `workers` at a time, and gives their results in order. Ends early where the signal says so. */
 export async function runTrials(
-  requests: readonly TrialRequest[], common: Common, workers: number, signal: AbortSignal, report: (result: TrialResult) => void,
+  requests: readonly TrialRequest[], common: Common, workers: number, signal: AbortSignal,
+  report: (result: TrialResult) => void,
 ): Promise<TrialResult[]> {
   const results = new Array<TrialResult>(requests.length);
   let next = 0;
@@ -106,10 +107,11 @@ function ended(child: ChildProcess, signal: AbortSignal): Promise<{ code: number
 }
 
 function succeeded({ trial, assignments, epochs }: TrialRequest, out: string): TrialResult {
-  const { runDir, seconds, metrics } = JSON.parse(out) as Pick<TrialResult, "runDir" | "seconds"> & { metrics: NonNullable<TrialResult["metrics"]> };
+  const { runDir, seconds, metrics } = JSON.parse(out) as Pick<TrialResult, "runDir" | "seconds" | "metrics">;
   return { trial, assignments, epochs, runDir, seconds, metrics, problem: null };
 }
 
 const failed = ({ trial, assignments, epochs }: TrialRequest, error: string): TrialResult => ({
-  trial, assignments, epochs, runDir: null, metrics: null, seconds: 0, problem: error.trimEnd().split("\n").at(-1)!.replace(/^dormouse: /, ""),
+  trial, assignments, epochs, runDir: null, metrics: null, seconds: 0,
+  problem: error.trimEnd().split("\n").at(-1)!.replace(/^dormouse: /, ""),
 });
