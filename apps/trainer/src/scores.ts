@@ -58,7 +58,8 @@ async function areaOf(classes: number, probabilities: Tensor, labels: readonly n
 /** A table: a row per part, a column per score. */
 export function scoreTable(byPart: Readonly<Record<string, SplitScores>>): string {
   const names = Object.keys(Object.values(byPart)[0] ?? {});
-  const wide = (text: string): string => text.padStart(10);
+  // Errors in the unit of the target can be of any length.
+  const wide = (text: string): string => ` ${text.padStart(9)}`;
   const head = `${"".padEnd(12)}${names.map(wide).join("")}\n`;
   return head + Object.entries(byPart)
     .map(([part, scores]) => `${part.padEnd(12)}${names.map((name) => wide(scores[name]!.toFixed(4))).join("")}\n`)

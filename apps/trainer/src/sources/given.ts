@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { type Dataset, type Source, dataset } from "@dormouse/data";
 import type { Tensor } from "@dormouse/tensor";
 import type { Example } from "@dormouse/train";
-import { Failure, readingData } from "../failure.ts";
+import { Failure } from "../failure.ts";
 import type { Schema } from "../schema.ts";
+import { readingTable } from "./reading.ts";
 import { readRows } from "./table.ts";
 import { readTestPair } from "./idx.ts";
 import { readGivenImages } from "./images.ts";
@@ -18,7 +19,7 @@ export async function givenExamples(path: string, { input }: Schema): Promise<Da
     return examples;
   }
   const { table, features } = await readRows(path, input);
-  return readingData(path, () => features.dataset(table));
+  return readingTable(path, () => features.dataset(table));
 }
 
 /** Examples to predict. */
@@ -36,7 +37,7 @@ export async function givenInputs(path: string, { input }: Schema): Promise<Give
     return { examples: dataset({ x: { data, shape: [...shape] } }), files };
   }
   const { table, features } = await readRows(path, input);
-  return { examples: await readingData(path, () => dataset({ x: features.transform(table) })), files: null };
+  return { examples: await readingTable(path, () => dataset({ x: features.transform(table) })), files: null };
 }
 
 function requirePlace(path: string): void {
