@@ -21,7 +21,7 @@ export async function firstNotFinite<M extends object>(
   const watched = observed(model, (path, _layer, output) => void layers.push([path, output]));
   const outputs = outputsOf(forward(watched, x, { key }));
   const layer = await firstOf(layers);
-  if (layer !== null) return `the output of ${layer}`;
+  if (layer !== null) return `the output of ${layer || "the model"}`;
   if (!(await allFinite(outputs))) return "the output of the model";
 
   const [value, gradient] = valueAndGrad((m: M) => loss(outputsOf(forward(m, x, { key })), y))(model);
