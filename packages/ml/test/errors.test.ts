@@ -323,7 +323,7 @@ const networks: Row[] = [
     "linear: input [4, 5] and weight [2, 3]: features differ (5 and 3); the weight is [out, in]"],
   ["a layer of no features", () => new ml.Linear(0, 2, { key: key(0) }), "ValueError",
     "Linear: inputs is 0; use a whole number of at least 1"],
-  ["a layer without a key", () => new ml.Linear(3, 2, untyped({})), "DTypeError",
+  ["a layer without a key", () => new ml.Linear(3, 2, untyped({})), "ValueError",
     "Linear: there is no key for the first values; end the arguments with { key: key(0) }"],
   ["a dropout of everything and more", () => new ml.Dropout(1.5), "ValueError",
     "Dropout: rate is 1.5; use a probability from 0 to 1"],
