@@ -5,7 +5,7 @@
  * threads run a program; code generation, memory, barriers and threads are rooms of their own.
  */
 import type { Backend, BackendBuffer, Capabilities, Executable, Program } from "@dormouse/tensor/graph";
-import { bytesOf, dtypes } from "@dormouse/tensor/graph";
+import { checkBuffers, checkRange, dtypes, foreignBufferError, freedBufferError } from "@dormouse/tensor/graph";
 import { DeviceError, ValueError } from "@dormouse/tensor";
 import { Arena, type ArenaBlock, type ArenaStatistics } from "./arena.ts";
 import { barriersOf, baseOf } from "./barriers.ts";
@@ -254,6 +254,7 @@ class WasmBackend implements CpuBackend {
       });
     }
     const { program, record, threads, workspaceBytes } = executable;
+    // Kernels trust their addresses, so a run with wrong buffers must not start.
     checkBuffers(program, buffers);
     const workspace = workspaceBytes > 0 ? this.#arena.allocate(workspaceBytes) : null;
     this.#refresh();
@@ -352,41 +353,10 @@ class WasmBackend implements CpuBackend {
 
 function blockOf(op: string, buffer: BackendBuffer): ArenaBlock {
   if (!(buffer instanceof CpuBuffer)) {
-    throw new DeviceError(op, "the buffer belongs to another backend", { hint: "use a buffer of this backend's alloc" });
+    throw foreignBufferError(op);
   }
   if (!buffer.block) {
-    throw new DeviceError(op, `the buffer of ${buffer.bytes} bytes was freed`, { hint: "use it before free" });
+    throw freedBufferError(op, buffer);
   }
   return buffer.block;
-}
-
-function checkRange(op: string, buffer: BackendBuffer, offset: number, bytes: number): void {
-  if (offset >= 0 && offset + bytes <= buffer.bytes) return;
-  throw new DeviceError(op, `bytes ${offset} to ${offset + bytes} of a buffer of ${buffer.bytes}`, {
-    expected: buffer.bytes,
-    received: offset + bytes,
-    hint: "stay inside the buffer",
-  });
-}
-
-/** Kernels trust their addresses, so a run with wrong buffers must not start. */
-function checkBuffers({ inputs, outputs }: Program, buffers: readonly BackendBuffer[]): void {
-  const expected = inputs.length + outputs.length;
-  if (buffers.length !== expected) {
-    throw new DeviceError("run", `${buffers.length} buffers for ${expected} inputs and outputs`, {
-      expected,
-      received: buffers.length,
-      hint: "give the inputs, then the outputs",
-    });
-  }
-  for (let i = 0; i < expected; i++) {
-    const { dtype, length } = i < inputs.length ? inputs[i]! : outputs[i - inputs.length]!;
-    const bytes = length * bytesOf(dtype);
-    if (buffers[i]!.bytes >= bytes) continue;
-    throw new DeviceError("run", `buffer ${i} has ${buffers[i]!.bytes} bytes, ${length} ${dtype} need ${bytes}`, {
-      expected: bytes,
-      received: buffers[i]!.bytes,
-      hint: "allocate it for the program",
-    });
-  }
 }

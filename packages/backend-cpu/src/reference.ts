@@ -17,8 +17,10 @@ import type {
   Slot,
   StoreStage,
 } from "@dormouse/tensor/graph";
-import { Device, bytesOf, dtypes, isFloat, roundTo, sizeOf, viewOf } from "@dormouse/tensor/graph";
-import { DeviceError, type DType, type TypedArray } from "@dormouse/tensor";
+import {
+  Device, bytesOf, checkRange, dtypes, foreignBufferError, freedBufferError, isFloat, roundTo, sizeOf, viewOf,
+} from "@dormouse/tensor/graph";
+import type { DType, TypedArray } from "@dormouse/tensor";
 import { runMatrixRoutine } from "./reference-matrix.ts";
 import {
   type Environment,
@@ -57,14 +59,10 @@ function poisoned(bytes: number): ArrayBuffer {
 export function createReferenceBackend(): Backend {
   const dataOf = (buffer: BackendBuffer, op: string): ArrayBuffer => {
     if (!(buffer instanceof HostBuffer)) {
-      throw new DeviceError(op, "the buffer belongs to another backend", {
-        hint: "use a buffer of this backend's alloc",
-      });
+      throw foreignBufferError(op);
     }
     if (buffer.data === null) {
-      throw new DeviceError(op, `the buffer of ${buffer.bytes} bytes was freed`, {
-        hint: "use it before free",
-      });
+      throw freedBufferError(op, buffer);
     }
     return buffer.data;
   };
@@ -115,16 +113,6 @@ export function createReferenceBackend(): Backend {
  * setDevice(await reference());
  */
 export const reference = (): Promise<Device> => Promise.resolve(new Device(createReferenceBackend()));
-
-function checkRange(op: string, buffer: BackendBuffer, offset: number, bytes: number): void {
-  if (offset < 0 || offset + bytes > buffer.bytes) {
-    throw new DeviceError(op, `bytes ${offset} to ${offset + bytes} of a buffer of ${buffer.bytes}`, {
-      expected: buffer.bytes,
-      received: offset + bytes,
-      hint: "stay inside the buffer",
-    });
-  }
-}
 
 function runProgram(program: Program, buffers: readonly ArrayBuffer[]): void {
   const temporaries = poisoned(program.temporaryBytes);

@@ -3,7 +3,10 @@
  * GPU reports later (no memory, a lost device) is thrown by the next call, and rejects reads that wait.
  */
 import { DeviceError, type DType } from "@dormouse/tensor";
-import { type Backend, type BackendBuffer, type Capabilities, type Executable, type Program, bytesOf, dtypes } from "@dormouse/tensor/graph";
+import {
+  type Backend, type BackendBuffer, type Capabilities, type Executable, type Program, checkBuffers, checkRange, dtypes,
+  foreignBufferError, freedBufferError,
+} from "@dormouse/tensor/graph";
 import { DeviceLostError, OutOfMemoryError } from "./errors.ts";
 import { type BlockFor, planProgram } from "./kernels.ts";
 import { type CompileProgress, type Pipeline, PipelineCache } from "./pipelines.ts";
@@ -165,6 +168,7 @@ class Gpu implements WebGpuBackend {
     if (!(executable instanceof GpuExecutable)) {
       throw new DeviceError("run", "the executable belongs to another backend", { hint: "compile the program here" });
     }
+    // A binding larger than its buffer would be an error of the GPU, reported late and without a name.
     checkBuffers(executable.program, buffers);
     this.#queue.run(executable, buffers.map((buffer) => pooledOf("run", buffer)));
   }
@@ -246,40 +250,10 @@ class Gpu implements WebGpuBackend {
 
 function pooledOf(op: string, buffer: BackendBuffer): PooledBuffer {
   if (!(buffer instanceof GpuBuffer)) {
-    throw new DeviceError(op, "the buffer belongs to another backend", { hint: "use a buffer of this backend's alloc" });
+    throw foreignBufferError(op);
   }
   if (!buffer.pooled) {
-    throw new DeviceError(op, `the buffer of ${buffer.bytes} bytes was freed`, { hint: "use it before free" });
+    throw freedBufferError(op, buffer);
   }
   return buffer.pooled;
-}
-
-function checkRange(op: string, buffer: BackendBuffer, offset: number, bytes: number): void {
-  if (offset >= 0 && offset + bytes <= buffer.bytes) return;
-  throw new DeviceError(op, `bytes ${offset} to ${offset + bytes} of a buffer of ${buffer.bytes}`, {
-    expected: buffer.bytes,
-    received: offset + bytes,
-    hint: "stay inside the buffer",
-  });
-}
-
-/** A binding larger than its buffer would be an error of the GPU, reported late and without a name. */
-function checkBuffers({ inputs, outputs }: Program, buffers: readonly BackendBuffer[]): void {
-  const specs = [...inputs, ...outputs];
-  if (buffers.length !== specs.length) {
-    throw new DeviceError("run", `${buffers.length} buffers for ${specs.length} inputs and outputs`, {
-      expected: specs.length,
-      received: buffers.length,
-      hint: "give the inputs, then the outputs",
-    });
-  }
-  specs.forEach(({ dtype, length }, i) => {
-    const bytes = length * bytesOf(dtype);
-    if (buffers[i]!.bytes >= bytes) return;
-    throw new DeviceError("run", `buffer ${i} has ${buffers[i]!.bytes} bytes, ${length} ${dtype} need ${bytes}`, {
-      expected: bytes,
-      received: buffers[i]!.bytes,
-      hint: "allocate it for the program",
-    });
-  });
 }

@@ -6,6 +6,7 @@ export * from "./core/primitives.ts";
 export * from "./core/shape.ts";
 export * from "./lower/program.ts";
 export * from "./run/backend.ts";
+export * from "./run/buffers.ts";
 export { allocate, bytesOf, dtypes, isFloat, isInteger, roundTo, viewOf } from "./core/dtype.ts";
 export {
   Tensor,

@@ -353,24 +353,13 @@ function byTables(
   });
 }
 
-const sharedFunctions = new WeakMap<ModuleBuilder, Map<string, Procedure>>();
-
-/** The function of `key` in `module`, made once. */
-function shared(module: ModuleBuilder, key: string, make: () => Procedure): Procedure {
-  let known = sharedFunctions.get(module);
-  if (!known) sharedFunctions.set(module, (known = new Map()));
-  let reference = known.get(key);
-  if (!reference) known.set(key, (reference = make()));
-  return reference;
-}
-
 /** `packAlongX(…)(to, from, count, depth, padded, stride)`: x is contiguous, k moves by `stride` bytes. */
 export const packAlongX = (module: ModuleBuilder, panel: Panel): Procedure =>
-  shared(module, `along x ${panel.width} ${panel.bytes}`, () => writeAlongX(module, panel));
+  module.shared(`along x ${panel.width} ${panel.bytes}`, () => writeAlongX(module, panel));
 
 /** `packAlongK(…)(to, from, count, depth, padded, stride)`: k is contiguous, x moves by `stride` bytes. */
 export const packAlongK = (module: ModuleBuilder, panel: Panel): Procedure =>
-  shared(module, `along k ${panel.width} ${panel.bytes}`, () => writeAlongK(module, panel));
+  module.shared(`along k ${panel.width} ${panel.bytes}`, () => writeAlongK(module, panel));
 
 /** Packs one block of an operand; every number counts elements and `scratch` has `scratchBytes`. */
 export interface Packer {
