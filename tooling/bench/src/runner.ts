@@ -21,7 +21,7 @@ export interface Row {
   readonly work: string;
   readonly system: SystemName;
   readonly threads: number;
-  /** Node's version. */
+  /** Node's version, or Python's. */
   readonly engine: string;
   /** null where the system cannot do the work, or its results are not confirmed. */
   readonly median: number | null;

@@ -6,7 +6,7 @@ import { performance } from "node:perf_hooks";
 import { argv, exit, resourceUsage, versions } from "node:process";
 import { type Fingerprint, fingerprint } from "./statistics.ts";
 import { loadSystem } from "./systems/index.ts";
-import type { Prepared, SystemName } from "./systems/system.ts";
+import type { NativeName, Prepared, SystemName } from "./systems/system.ts";
 import { type Work } from "./works/work.ts";
 import { coldSteps, coldWork } from "./works/suites.ts";
 
@@ -39,7 +39,8 @@ export interface ColdReport {
 
 export type Reply<T> = { readonly value: T } | { readonly error: string };
 
-const [system, threads, mode] = argv.slice(2);
+const [name, threads, mode] = argv.slice(2);
+const system = name as Exclude<SystemName, NativeName>;
 const send = (message: unknown): void => void process.send?.(message);
 
 /** A loss is read as often as a training loop would show it. jax-js needs it: what it queues, it holds in memory. */
@@ -66,7 +67,7 @@ async function warm(prepared: Prepared, milliseconds: number): Promise<number> {
 }
 
 async function serve(): Promise<void> {
-  const loaded = await loadSystem(system as SystemName, { threads: Number(threads) });
+  const loaded = await loadSystem(system, { threads: Number(threads) });
   let prepared: Prepared | null = null;
   const obey = async (command: Command): Promise<unknown> => {
     if (command.name === "prepare") {
@@ -96,7 +97,7 @@ async function serve(): Promise<void> {
 }
 
 async function startCold(): Promise<void> {
-  const prepared = await (await loadSystem(system as SystemName, { threads: Number(threads) })).prepare(coldWork);
+  const prepared = await (await loadSystem(system, { threads: Number(threads) })).prepare(coldWork);
   await measure(prepared, 1);
   const firstStepAt = performance.timeOrigin + performance.now();
   await measure(prepared, coldSteps - 1);

@@ -198,7 +198,7 @@ describe("options", () => {
   it("defaults to everything, one thread, Node 24", () => {
     expect(readOptions([])).toEqual({
       suites: ["gemm", "elementwise", "reduce", "train", "cnn", "attention", "cold"],
-      peers: ["jax-js", "tfjs-wasm"], threads: 1, engine: "24", json: null, rounds: 5, wide: false,
+      peers: ["jax-js", "tfjs-wasm", "pytorch", "pytorch-channels-last", "numpy"], namesPeers: false, threads: 1, engine: "24", json: null, rounds: 5, wide: false,
     });
     expect(readOptions(["--peers", "none", "--suite", "train,gemm"])).toMatchObject({ peers: [], suites: ["gemm", "train"] });
     expect(readOptions(["--help"])).toBe("help");

@@ -1,10 +1,12 @@
 /** Every system gets the same numbers on small works of every kind, so that a benchmark compares like with like. */
 import { cpu } from "@dormouse/backend-cpu";
 import { beforeAll, describe, expect, it } from "vitest";
+import { Child } from "../src/child.ts";
+import { pythonOf } from "../src/native.ts";
 import { type Fingerprint, disagreement, fingerprint } from "../src/statistics.ts";
 import { dormouse } from "../src/systems/dormouse.ts";
 import { loadSystem } from "../src/systems/index.ts";
-import type { System } from "../src/systems/system.ts";
+import { type System, nativeNames } from "../src/systems/system.ts";
 import type { Task, Work } from "../src/works/work.ts";
 
 const cnn = { kind: "cnn", batch: 3, side: 8, channels: [2, 3], classes: 4 } as const;
@@ -55,5 +57,21 @@ describe.each(["jax-js", "tfjs-wasm"])("%s computes the same as Dormouse", (name
       return;
     }
     expect(disagreement(own, await results(peers.get(name)!, work), work.tolerance)).toBeNull();
+  });
+});
+
+describe.each(nativeNames)("%s computes the same as Dormouse", (name) => {
+  it.skipIf(pythonOf(name) === null)("where a Python has it", async () => {
+    const child = await Child.start({ system: name, threads: 1, execPath: process.execPath });
+    for (const [title, task] of tasks) {
+      const work = workOf(title, task);
+      if (name === "numpy" && (task.kind === "cnn" || task.kind === "attention")) {
+        await expect(child.ask({ name: "prepare", work })).rejects.toThrow("has no derivatives and no convolutions");
+        continue;
+      }
+      const theirs = await child.ask({ name: "prepare", work });
+      expect(disagreement(await results(ours, work), theirs, work.tolerance), title).toBeNull();
+    }
+    child.stop();
   });
 });

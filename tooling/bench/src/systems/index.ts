@@ -1,7 +1,7 @@
 /** Loads a system by name, and nothing of the others: what a process imports counts in its cold start. */
-import type { System, SystemName, SystemOptions } from "./system.ts";
+import type { NativeName, System, SystemName, SystemOptions } from "./system.ts";
 
-export async function loadSystem(name: SystemName, options: SystemOptions): Promise<System> {
+export async function loadSystem(name: Exclude<SystemName, NativeName>, options: SystemOptions): Promise<System> {
   switch (name) {
     case "dormouse":
     case "dormouse-wide": {

@@ -1,9 +1,14 @@
 /** What a library must be able to do to be measured; `index.ts` loads one by name. */
 import type { Work } from "../works/work.ts";
 
-export const systemNames = ["dormouse", "dormouse-wide", "jax-js", "tfjs-wasm"] as const;
-export type SystemName = (typeof systemNames)[number];
-export const peerNames = ["jax-js", "tfjs-wasm"] as const satisfies readonly SystemName[];
+/** Libraries of native code, which run in Python. */
+export const nativeNames = ["pytorch", "pytorch-channels-last", "numpy"] as const;
+export type NativeName = (typeof nativeNames)[number];
+export const peerNames = ["jax-js", "tfjs-wasm", ...nativeNames] as const;
+export type PeerName = (typeof peerNames)[number];
+export type SystemName = "dormouse" | "dormouse-wide" | PeerName;
+
+export const isNative = (name: SystemName): name is NativeName => (nativeNames as readonly string[]).includes(name);
 
 export interface SystemOptions {
   /** Threads to compute with; a system that has only one uses one. */
