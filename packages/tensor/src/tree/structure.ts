@@ -6,20 +6,29 @@
 import { ValueError } from "../core/errors.ts";
 import { Tensor } from "../core/tensor.ts";
 
-/** What is at one place of a tree. */
-export type TreeNode =
-  /** A tensor: the position in `leaves`. A tensor met twice has the same position twice. */
-  | { readonly kind: "tensor"; readonly index: number }
-  /** Everything else, kept by identity. */
-  | { readonly kind: "static"; readonly value: unknown }
-  | { readonly kind: "array"; readonly items: readonly TreeNode[] }
-  /** Own enumerable properties, in insertion order; rebuilt with the same prototype. */
-  | {
-      readonly kind: "object";
-      readonly prototype: object | null;
-      readonly keys: readonly string[];
-      readonly values: readonly TreeNode[];
-    };
+/**
+ * What is at one place of a tree. Every kind has every field, empty where it means nothing: a compiled step of a small
+ * model walks its trees in half a microsecond, and four shapes of node would double that.
+ */
+export interface TreeNode {
+  readonly kind: "tensor" | "static" | "array" | "object";
+  /** Of a tensor: its position in `leaves`. A tensor met twice has the same position twice. */
+  readonly index: number;
+  /** Of a tensor: whether a walk meets it here first. */
+  readonly first: boolean;
+  /** Of everything that is not a tensor or a container: itself. */
+  readonly value: unknown;
+  /** Of an object. It is rebuilt with the same. */
+  readonly prototype: object | null;
+  /** Of an object: own enumerable properties, in insertion order. */
+  readonly keys: readonly string[];
+  /** Of an object: whether one of the keys, or any enumerable one, is found on its prototype too. */
+  readonly inherits: boolean;
+  /** The items of an array, the values of an object. */
+  readonly parts: readonly TreeNode[];
+  /** Of an array: as many nulls. A copy of it has room for the items and for no more. */
+  readonly blank: readonly null[];
+}
 
 /** A tree without its tensors: where each goes, and everything that is not a tensor. */
 export interface TreeStructure {
@@ -91,33 +100,54 @@ export function walkTree(
 
   const walk = (value: unknown): TreeNode => {
     if (value instanceof Tensor) {
-      let index = positions.get(value);
-      if (index === undefined) {
-        index = positions.size;
-        positions.set(value, index);
-        visit(value, path);
-      }
-      return { kind: "tensor", index };
+      const known = positions.get(value);
+      if (known !== undefined) return nodeOf({ kind: "tensor", index: known, first: false });
+      const index = positions.size;
+      positions.set(value, index);
+      visit(value, path);
+      return nodeOf({ kind: "tensor", index });
     }
-    if (!isContainer(value)) return { kind: "static", value };
+    if (!isContainer(value)) return nodeOf({ kind: "static", value });
     if (ancestors.includes(value)) throw cycleError(path, ancestors.indexOf(value));
     ancestors.push(value);
     let node: TreeNode;
     if (Array.isArray(value)) {
-      node = { kind: "array", items: Array.from(value, (item, i) => walkAt(i, item)) };
+      const parts = Array.from(value, (item, i) => walkAt(i, item));
+      node = nodeOf({ kind: "array", parts, blank: parts.map(() => null) });
     } else {
       const keys = Object.keys(value);
-      node = {
-        kind: "object",
-        prototype: Object.getPrototypeOf(value) as object | null,
-        keys,
-        values: keys.map((key) => walkAt(key, value[key])),
-      };
+      const prototype = Object.getPrototypeOf(value) as object | null;
+      const parts = keys.map((key) => walkAt(key, value[key]));
+      node = nodeOf({ kind: "object", prototype, keys, inherits: inheritsAny(prototype, keys), parts });
     }
     ancestors.pop();
     return node;
   };
   return walk(tree);
+}
+
+const none: readonly never[] = [];
+
+/** One literal, so that all nodes have one shape. */
+const nodeOf = ({
+  kind,
+  index = -1,
+  first = true,
+  value = undefined,
+  prototype = null,
+  keys = none,
+  inherits = false,
+  parts = none,
+  blank = none,
+}: Partial<TreeNode> & Pick<TreeNode, "kind">): TreeNode => ({
+  kind, index, first, value, prototype, keys, inherits, parts, blank,
+});
+
+/** Whether a walk over the properties of an object could meet one of its prototype, or a store reach a setter there. */
+function inheritsAny(prototype: object | null, keys: readonly string[]): boolean {
+  if (prototype === null) return false;
+  for (const _ in prototype) return true;
+  return keys.some((key) => key in prototype);
 }
 
 function cycleError(path: readonly PathStep[], depth: number): ValueError {
@@ -148,24 +178,24 @@ export function unflattenTree(structure: TreeStructure, leaves: readonly unknown
   return build(structure.root, leaves);
 }
 
+// Loops, here and in `matches`: a closure for each container would show.
 function build(node: TreeNode, leaves: readonly unknown[]): unknown {
-  switch (node.kind) {
-    case "tensor":
-      return leaves[node.index];
-    case "static":
-      return node.value;
-    case "array":
-      return buildAll(node.items, leaves);
-    case "object":
-      return rebuildObject(node.prototype, node.keys, buildAll(node.values, leaves));
+  const { kind, parts } = node;
+  if (kind === "tensor") return leaves[node.index];
+  if (kind === "static") return node.value;
+  if (kind === "array") {
+    const items: unknown[] = node.blank.slice();
+    for (let i = 0; i < parts.length; i++) items[i] = build(parts[i]!, leaves);
+    return items;
   }
-}
-
-// Loops: a compiled step of a small model builds its trees in microseconds, and a closure for each container shows.
-function buildAll(nodes: readonly TreeNode[], leaves: readonly unknown[]): unknown[] {
-  const values: unknown[] = [];
-  for (const node of nodes) values.push(build(node, leaves));
-  return values;
+  const { keys, prototype } = node;
+  const object = Object.create(prototype) as Properties;
+  for (let i = 0; i < keys.length; i++) {
+    const value = build(parts[i]!, leaves);
+    if (node.inherits) define(object, keys[i]!, value);
+    else object[keys[i]!] = value;
+  }
+  return object;
 }
 
 /** An object of the given prototype and own properties, made without running a constructor or a setter. */
@@ -177,12 +207,14 @@ export function rebuildObject(
   const object = Object.create(prototype) as Properties;
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
-    const value = values[i];
-    if (!(key in object)) object[key] = value;
-    else Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+    if (key in object) define(object, key, values[i]);
+    else object[key] = values[i];
   }
   return object;
 }
+
+const define = (object: object, key: string, value: unknown): void =>
+  void Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
 
 /**
  * True where `tree` has exactly this structure: same containers, prototypes, property names in the same order,
@@ -210,36 +242,33 @@ export const fitsStructure = (
 ): boolean => matches(structure.root, tree, leavesOut, leavesOut.length);
 
 function matches(node: TreeNode, value: unknown, leaves: Tensor[], from: number): boolean {
-  switch (node.kind) {
-    case "tensor": {
-      if (!(value instanceof Tensor)) return false;
-      const position = from + node.index;
-      if (position < leaves.length) return leaves[position] === value;
-      leaves.push(value);
-      return true;
-    }
-    case "static":
-      return Object.is(node.value, value);
-    case "array":
-      if (!Array.isArray(value) || value.length !== node.items.length) return false;
-      for (let i = 0; i < value.length; i++) {
-        if (!matches(node.items[i]!, value[i], leaves, from)) return false;
-      }
-      return true;
-    case "object": {
-      if (!isContainer(value) || Array.isArray(value) || value instanceof Tensor) return false;
-      if (Object.getPrototypeOf(value) !== node.prototype) return false;
-      let i = 0;
-      // for…in reads V8's cached key list; Object.keys would make an array for every object of every step.
-      for (const key in value) {
-        if (!Object.hasOwn(value, key)) continue;
-        if (key !== node.keys[i]) return false;
-        if (!matches(node.values[i]!, value[key], leaves, from)) return false;
-        i++;
-      }
-      return i === node.keys.length;
-    }
+  const { kind, parts } = node;
+  if (kind === "tensor") return value instanceof Tensor && takeLeaf(node, value, leaves, from);
+  if (kind === "static") return Object.is(node.value, value);
+  if (kind === "array") {
+    if (!Array.isArray(value) || value.length !== parts.length) return false;
+    for (let i = 0; i < parts.length; i++) if (!matches(parts[i]!, value[i], leaves, from)) return false;
+    return true;
   }
+  // With the prototype of a container it is one.
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== node.prototype) return false;
+  if (Array.isArray(value)) return false;
+  const { keys, inherits } = node;
+  let i = 0;
+  // for…in reads V8's cached key list; Object.keys would make an array for every object of every step.
+  for (const key in value) {
+    if (inherits && !Object.hasOwn(value, key)) continue;
+    if (key !== keys[i] || !matches(parts[i]!, (value as Properties)[key], leaves, from)) return false;
+    i++;
+  }
+  return i === keys.length;
+}
+
+/** Notes a tensor where a walk meets it first; anywhere else it must be the one that was noted. */
+function takeLeaf({ index, first }: TreeNode, tensor: Tensor, leaves: Tensor[], from: number): boolean {
+  if (!first) return leaves[from + index] === tensor;
+  leaves[from + index] = tensor;
+  return true;
 }
 
 /** Leaves that the structure keeps apart must not be one tensor. Growing serial numbers prove it without a set. */
@@ -275,14 +304,14 @@ export function findMismatch(structure: TreeStructure, tree: unknown): Mismatch 
       return shared === value ? null : differs("the tensor of an earlier place", "another tensor");
     }
     if (node.kind === "array" && Array.isArray(value)) {
-      return value.length === node.items.length
-        ? firstOf(node.items, (item, i) => find(item, value[i], [...path, i]))
-        : differs(`an array of ${node.items.length}`, `an array of ${value.length}`);
+      return value.length === node.parts.length
+        ? firstOf(node.parts, (item, i) => find(item, value[i], [...path, i]))
+        : differs(`an array of ${node.parts.length}`, `an array of ${value.length}`);
     }
     if (node.kind === "object" && isContainer(value) && Object.getPrototypeOf(value) === node.prototype) {
       const keys = Object.keys(value);
       return keys.length === node.keys.length && keys.every((key, i) => key === node.keys[i])
-        ? firstOf(node.values, (child, i) => find(child, value[keys[i]!], [...path, keys[i]!]))
+        ? firstOf(node.parts, (child, i) => find(child, value[keys[i]!], [...path, keys[i]!]))
         : differs(`properties {${node.keys.join(", ")}}`, `{${keys.join(", ")}}`);
     }
     if (node.kind === "static" && Object.is(node.value, value)) return null;
