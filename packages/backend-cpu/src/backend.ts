@@ -151,7 +151,7 @@ export async function createCpuBackend(generators: Generators, options: CpuOptio
   return new WasmBackend(
     {
       name: `cpu-simd${wide ? "256" : "128"}${features.fma ? "-fma" : ""}:${size}`,
-      dtypes: new Set(dtypes),
+      dtypes: new Set(dtypes.filter((dtype) => dtype !== "float16")),
       maxBindings: 1024,
       maxBufferBytes: pages * 65536 - 2 * control.end,
       syncRead: true,

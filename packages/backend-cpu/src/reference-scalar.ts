@@ -3,15 +3,15 @@
  * twice is evaluated once per point. Owns the arithmetic of every dtype; loops and stores are the business of
  * `reference.ts`.
  */
-import type { Affine, Condition, Indirect, Scalar, ScalarOp } from "@dormouse/tensor/graph";
-import { isFloat, roundTo } from "@dormouse/tensor/graph";
-import { DormouseError, type DType, type TypedArray } from "@dormouse/tensor";
+import type { Affine, Condition, Indirect, Scalar, ScalarOp, StoredArray } from "@dormouse/tensor/graph";
+import { float16Value, isFloat, roundTo } from "@dormouse/tensor/graph";
+import { DormouseError, type DType } from "@dormouse/tensor";
 import { scalarOrder } from "./scalar-order.ts";
 import { erf, integerPower, power, roundHalfEven, threefry } from "./reference-math.ts";
 
 /** What the expressions of a kernel read: its arguments, the current loop index and the results of its stages. */
 export interface Environment {
-  readonly views: readonly TypedArray[];
+  readonly views: readonly StoredArray[];
   /** Current position, one entry per loop axis. */
   readonly index: Int32Array;
   /** Value of each finished reduce stage. */
@@ -114,6 +114,7 @@ function compileNode(
       const at = compileAffine(scalar.at, environment);
       const holds = compileConditions(scalar.valid ?? [], environment);
       const fill = constantOf(scalar.dtype, scalar.fill ?? 0);
+      const isHalf = scalar.dtype === "float16";
       const moves = (scalar.indirect ?? []).map((indirect) => compileGather(indirect, read));
       return () => {
         if (scalar.valid && !holds()) return fill;
@@ -121,7 +122,7 @@ function compileNode(
         for (const move of moves) address += move();
         const value = view[address];
         if (value === undefined) throw outside("load", address, view.length);
-        return value;
+        return isHalf ? float16Value(value) : value;
       };
     }
     case "result": {

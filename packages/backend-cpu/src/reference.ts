@@ -15,10 +15,12 @@ import type {
   Program,
   ScatterKernel,
   Slot,
+  StoredArray,
   StoreStage,
 } from "@dormouse/tensor/graph";
 import {
-  Device, bytesOf, checkRange, dtypes, foreignBufferError, freedBufferError, isFloat, roundTo, sizeOf, viewOf,
+  Device, bytesOf, checkRange, dtypes, float16Bits, foreignBufferError, freedBufferError, isFloat, roundTo, sizeOf,
+  storedView,
 } from "@dormouse/tensor/graph";
 import type { DType, TypedArray } from "@dormouse/tensor";
 import { runMatrixRoutine } from "./reference-matrix.ts";
@@ -116,13 +118,13 @@ export const reference = (): Promise<Device> => Promise.resolve(new Device(creat
 
 function runProgram(program: Program, buffers: readonly ArrayBuffer[]): void {
   const temporaries = poisoned(program.temporaryBytes);
-  const viewSlot = (slot: Slot, dtype: DType, length: number): TypedArray => {
+  const viewSlot = (slot: Slot, dtype: DType, length: number): StoredArray => {
     const inTemporaries = slot.space === "temporary";
     const data = inTemporaries
       ? temporaries
       : buffers[slot.space === "input" ? slot.index : program.inputs.length + slot.index]!;
     const start = inTemporaries ? slot.offset / bytesOf(dtype) : 0;
-    const view = viewOf(dtype, data).subarray(start, start + length);
+    const view = storedView(dtype, data).subarray(start, start + length);
     if (view.length < length) throw outside(slot.space, start + length, view.length);
     return view;
   };
@@ -133,7 +135,7 @@ function runProgram(program: Program, buffers: readonly ArrayBuffer[]): void {
   }
 }
 
-function runKernel(kernel: Kernel, views: readonly TypedArray[]): void {
+function runKernel(kernel: Kernel, views: readonly StoredArray[]): void {
   switch (kernel.kind) {
     case "loop":
       return runLoop(kernel, views);
@@ -142,12 +144,15 @@ function runKernel(kernel: Kernel, views: readonly TypedArray[]): void {
     case "scatter":
       return runScatter(kernel, views);
     case "routine":
-      return "outer" in kernel ? runAlongAxis(kernel, views) : runMatrixRoutine(kernel, views);
+      // No routine has float16 arguments, the only ones whose stored elements are not values.
+      return "outer" in kernel
+        ? runAlongAxis(kernel, views as readonly TypedArray[])
+        : runMatrixRoutine(kernel, views as readonly TypedArray[]);
   }
 }
 
 const environmentOf = (
-  views: readonly TypedArray[],
+  views: readonly StoredArray[],
   axes: readonly number[],
   results: number,
 ): Environment => ({
@@ -174,7 +179,7 @@ function forEachIndex(
   }
 }
 
-function put(view: TypedArray, address: number, value: number): void {
+function put(view: StoredArray, address: number, value: number): void {
   if (address < 0 || address >= view.length) throw outside("store", address, view.length);
   view[address] = value;
 }
@@ -184,6 +189,7 @@ const adderOf = (dtype: DType): ((sum: number, value: number) => number) =>
   isFloat(dtype) ? (sum, value) => sum + value : (sum, value) => wrapTo(dtype, sum + value);
 
 const lowest: Record<DType, number> = {
+  float16: -Infinity,
   float32: -Infinity,
   float64: -Infinity,
   int32: -2147483648,
@@ -192,7 +198,7 @@ const lowest: Record<DType, number> = {
   bool: 0,
 };
 
-function runLoop(kernel: LoopKernel, views: readonly TypedArray[]): void {
+function runLoop(kernel: LoopKernel, views: readonly StoredArray[]): void {
   const environment = environmentOf(views, [...kernel.outer, ...kernel.inner], kernel.stages.length);
   const { index, results } = environment;
   const forEachInner = (visit: () => void): void =>
@@ -243,12 +249,15 @@ function runLoop(kernel: LoopKernel, views: readonly TypedArray[]): void {
   forEachIndex(index, 0, kernel.outer, () => stages.forEach((stage) => stage()));
 }
 
+/** A float16 is stored as its bit pattern. */
+const inPatterns = (body: () => number) => (): number => float16Bits(body());
+
 /** Every body before the first store: outputs may share memory with inputs, which the bodies of other outputs read. */
-function storeTogether(stages: readonly Omit<StoreStage, "kind" | "level">[], views: readonly TypedArray[], environment: Environment): () => void {
+function storeTogether(stages: readonly Omit<StoreStage, "kind" | "level">[], views: readonly StoredArray[], environment: Environment): () => void {
   const stores = stages.map(({ arg, at, body }) => ({
     view: views[arg]!,
     at: compileAffine(at, environment),
-    body: compileScalar(body, environment),
+    body: body.dtype === "float16" ? inPatterns(compileScalar(body, environment)) : compileScalar(body, environment),
   }));
   const values = new Float64Array(stores.length);
   return () => {
@@ -257,7 +266,7 @@ function storeTogether(stages: readonly Omit<StoreStage, "kind" | "level">[], vi
   };
 }
 
-function runContract(kernel: ContractKernel, views: readonly TypedArray[]): void {
+function runContract(kernel: ContractKernel, views: readonly StoredArray[]): void {
   const { batch, m, n, k, dtype } = kernel;
   const environment = environmentOf(views, [...batch, ...m, ...n, ...k], 1);
   const { index, results } = environment;
@@ -275,7 +284,7 @@ function runContract(kernel: ContractKernel, views: readonly TypedArray[]): void
   });
 }
 
-function runScatter(kernel: ScatterKernel, views: readonly TypedArray[]): void {
+function runScatter(kernel: ScatterKernel, views: readonly StoredArray[]): void {
   const environment = environmentOf(views, kernel.axes, 0);
   const target = views[kernel.arg]!;
   const { dtype } = kernel.args[kernel.arg]!;

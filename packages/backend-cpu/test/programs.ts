@@ -35,7 +35,7 @@ export function sample(dtype: DType, length: number, seed = 1): TypedArray {
 
 const lengths = [0, 1, 3, 4, 5, 67, 4099];
 const precision: Record<DType, number> = {
-  float32: 2e-6, float64: 2e-14, int32: 0, uint32: 0, uint8: 0, bool: 0,
+  float16: 2 ** -11, float32: 2e-6, float64: 2e-14, int32: 0, uint32: 0, uint8: 0, bool: 0,
 };
 const numbers: DType[] = ["float32", "float64", "int32", "uint32"];
 const all: DType[] = [...numbers, "uint8", "bool"];

@@ -7,7 +7,20 @@ export * from "./core/shape.ts";
 export * from "./lower/program.ts";
 export * from "./run/backend.ts";
 export * from "./run/buffers.ts";
-export { allocate, bytesOf, dtypes, isFloat, isInteger, roundTo, viewOf } from "./core/dtype.ts";
+export {
+  type StoredArray,
+  allocate,
+  bytesOf,
+  computedIn,
+  dtypes,
+  isFloat,
+  isInteger,
+  roundTo,
+  storedView,
+  toStored,
+  viewOf,
+} from "./core/dtype.ts";
+export { float16Bits, float16Value } from "./core/float16.ts";
 export {
   Tensor,
   captureOrigin,

@@ -8,7 +8,7 @@ import { type DType, ShapeError, ValueError, mapTreeWithPath, namedLeaves, tenso
 import { builtin, temporaryPath } from "./files.ts";
 
 const names: Readonly<Record<DType, string>> = {
-  float32: "F32", float64: "F64", int32: "I32", uint32: "U32", uint8: "U8", bool: "BOOL",
+  float16: "F16", float32: "F32", float64: "F64", int32: "I32", uint32: "U32", uint8: "U8", bool: "BOOL",
 };
 
 /** The tensors of a tree as the bytes of a safetensors file. */

@@ -3,7 +3,6 @@
  * of -1 and 0 in i32x4 for bool, and 0..255 in i32x4 for uint8. Owns what each scalar operation means; refuses addresses
  * and loops.
  */
-import { isFloat } from "@dormouse/tensor/graph";
 import { ValueError } from "@dormouse/tensor";
 import type { DType } from "@dormouse/tensor";
 import type { ScalarOp } from "@dormouse/tensor/graph";
@@ -129,7 +128,7 @@ export class Values {
       case "erf":
         return a.map((part) => (dtype === "float32" ? this.#lanes32 : this.#lanes64)[op](part));
       default:
-        return isFloat(dtype) ? this.#floating(op, dtype, a, b) : [this.#integral(op, dtype, a[0]!, b?.[0])];
+        return dtype === "float32" || dtype === "float64" ? this.#floating(op, dtype, a, b) : [this.#integral(op, dtype, a[0]!, b?.[0])];
     }
   }
 

@@ -192,6 +192,18 @@ const wrongDType = (op: string, dtype: DType, hint: string): DTypeError =>
 const isRange = (xs: Shape): boolean => xs.every((x, i) => x === i);
 const allZero = (xs: Shape): boolean => xs.every((x) => x === 0);
 
+/** Refuses what has no factorization: eleven bits would leave nothing of a solution. */
+function requireMatrixFloat(op: string, { dtype }: Tensor): void {
+  if (!isFloat(dtype) || dtype === "float16") throw wrongDType(op, dtype, "cast it to float32 first");
+}
+
+/** A float16 tensor as float32, any other as it is. */
+const widened = (x: Tensor): Tensor => (x.dtype === "float16" ? primitive.cast(x, "float32") : x);
+
+/** What adds up in memory needs float32 there: the result is rounded to float16 once, at the end. */
+const inFloat32 = (x: Tensor, compute: (wide: Tensor) => Tensor): Tensor =>
+  primitive.cast(compute(widened(x)), x.dtype);
+
 /** Builders of the primitives. The only place that makes nodes. */
 export const primitive = {
   constant(value: number, shape: Shape = [], dtype: DType = "float32"): Tensor {
@@ -294,12 +306,14 @@ export const primitive = {
     });
   },
   fold: (x: Tensor, size: Shape, step: Shape, dilation: Shape, spatial: Shape): Tensor =>
-    node("fold", [x], [...x.shape.slice(0, x.rank - 2 * size.length), ...spatial], x.dtype, {
-      size,
-      step,
-      dilation,
-      spatial,
-    }),
+    inFloat32(x, (wide) =>
+      node("fold", [wide], [...x.shape.slice(0, x.rank - 2 * size.length), ...spatial], wide.dtype, {
+        size,
+        step,
+        dilation,
+        spatial,
+      }),
+    ),
 
   reduce: (x: Tensor, combine: "sum" | "max", axes: Shape): Tensor =>
     axes.length === 0
@@ -311,9 +325,9 @@ export const primitive = {
   argmax: (x: Tensor, axis: number): Tensor =>
     node("argmax", [x], x.shape.toSpliced(axis, 1), "int32", { axis }),
   cumsum: (x: Tensor, axis: number, reverse = false): Tensor =>
-    node("cumsum", [x], x.shape, x.dtype, { axis, reverse }),
+    inFloat32(x, (wide) => node("cumsum", [wide], x.shape, wide.dtype, { axis, reverse })),
   argsort: (x: Tensor, axis: number, descending = false): Tensor =>
-    node("argsort", [x], x.shape, "int32", { axis, descending }),
+    node("argsort", [widened(x)], x.shape, "int32", { axis, descending }),
 
   dot(a: Tensor, b: Tensor): Tensor {
     const rank = a.rank;
@@ -335,18 +349,14 @@ export const primitive = {
   gather: (x: Tensor, index: Tensor): Tensor =>
     node("gather", [x, index], [...index.shape, ...x.shape.slice(1)], x.dtype, none),
   scatterAdd: (updates: Tensor, index: Tensor, rows: number): Tensor =>
-    node(
-      "scatterAdd",
-      [updates, index],
-      [rows, ...updates.shape.slice(index.rank)],
-      updates.dtype,
-      { rows },
+    inFloat32(updates, (wide) =>
+      node("scatterAdd", [wide, index], [rows, ...updates.shape.slice(index.rank)], wide.dtype, { rows }),
     ),
 
   factor(x: Tensor, name: Factorization): Tensor {
     const [m, n] = x.shape.slice(-2) as [number, number];
     const isTall = name === "qr" || name === "svd";
-    if (!isFloat(x.dtype)) throw wrongDType(name, x.dtype, "cast it to float32 first");
+    requireMatrixFloat(name, x);
     if (x.rank < 2 || (isTall ? m < n : m !== n)) {
       throw new ShapeError(name, `a matrix cannot be ${showShape(x.shape)}`, {
         expected: isTall ? "[.., m, n] with m ≥ n" : "[.., n, n]",
@@ -358,7 +368,7 @@ export const primitive = {
   },
   triangularSolve(a: Tensor, b: Tensor, lower: boolean, unit = false): Tensor {
     if (a.dtype !== b.dtype) checkPair("triangularSolve", a, b);
-    if (!isFloat(a.dtype)) throw wrongDType("triangularSolve", a.dtype, "cast it to float32 first");
+    requireMatrixFloat("triangularSolve", a);
     const n = a.shape[a.rank - 1]!;
     if (a.rank < 2 || !sameShape(a.shape, [...b.shape.slice(0, -1), n]) || a.shape[a.rank - 2] !== n) {
       throw new ShapeError("triangularSolve", `${showShape(a.shape)} does not divide ${showShape(b.shape)}`, {

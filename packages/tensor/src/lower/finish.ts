@@ -1,5 +1,5 @@
 /**
- * Makes kernels of drafts: loops collapsed, equal scalars shared, arguments numbered. Two kernels that do the same
+ * Makes kernels of drafts: float16 widened, loops collapsed, equal scalars shared, arguments numbered. Two kernels that do the same
  * work on different buffers come out equal, so that a backend compiles them once.
  */
 import { collapseAxes, dropUnitAxes } from "./axes.ts";
@@ -15,6 +15,7 @@ import {
   scalarsOf,
 } from "./draft.ts";
 import type { Kernel, KernelArgument, Scalar } from "./program.ts";
+import { widen } from "./widen.ts";
 
 /** A kernel and, for each of its arguments, the place (see `placeOf`) it is bound to. */
 export interface BoundKernel {
@@ -43,7 +44,8 @@ export function finish(
     }));
     return { kernel: { ...rest, args }, places };
   }
-  const shared = share(draft.kind === "scatter" ? draft : collapseAxes(dropUnitAxes(draft)));
+  const wide = widen(draft);
+  const shared = share(wide.kind === "scatter" ? wide : collapseAxes(dropUnitAxes(wide)));
   const places: number[] = [];
   const read = new Set<number>();
   const written = new Set<number>();

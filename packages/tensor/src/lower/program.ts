@@ -39,6 +39,10 @@ export interface Indirect {
  * multiply-add. int32 and uint32 wrap; their division truncates toward zero and x/0 is 0. `max`/`min` return NaN if
  * either operand is. `less`, `lessEqual`, `equal` take operands of one dtype and give bool. Casts: float → integer
  * truncates and saturates (NaN → 0), integer → uint8 keeps the low 8 bits, anything → bool is `≠ 0`.
+ *
+ * There is no arithmetic in float16. A scalar of that dtype is a `load`, or a `cast` of a float32 scalar, which rounds
+ * to nearest even; it is used by a `cast` to float32 and by stores only. Only buffers are float16: reductions, products
+ * and routines have float32 there, and no scatter target or routine argument is float16.
  */
 export type Scalar =
   | { readonly op: "const"; readonly dtype: DType; readonly value: number }

@@ -2,7 +2,7 @@
  * Rewrites applied to every value as it is made: a list of named rules, each of which answers with a simpler equal
  * value or with nothing. A rule may not change a result, not even NaN or an infinity; only the sign of a zero may change.
  */
-import { type DType, isFloat, roundTo } from "../core/dtype.ts";
+import { type DType, computedIn, isFloat, roundTo } from "../core/dtype.ts";
 import { type Shape, axesOf, otherAxes, sameShape, sizeOf } from "../core/shape.ts";
 import { type Operation, type OperationParams, type Value, type ValueMaker, is } from "./value.ts";
 
@@ -46,7 +46,7 @@ const rules: Readonly<Record<string, Rule>> = {
     if (!fold || !sources.every((source) => isFloat(source.dtype) || op === "cast")) return undefined;
     const known = sources.map(splat);
     if (known.some((number) => number === undefined)) return undefined;
-    return values.constant(roundTo(dtype, fold(...(known as number[]))), shape, dtype);
+    return values.constant(roundTo(op === "cast" ? dtype : computedIn(dtype), fold(...(known as number[]))), shape, dtype);
   },
 
   /** x·1, 1·x and x/1 are x. */
@@ -129,7 +129,7 @@ const rules: Readonly<Record<string, Rule>> = {
     if (number === undefined || !isFloat(dtype) || sizeOf(sources[0]!.shape) === 0) return undefined;
     const { combine } = params as OperationParams["reduce"];
     const count = sizeOf(sources[0]!.shape) / Math.max(1, sizeOf(shape));
-    return values.constant(roundTo(dtype, combine === "sum" ? number * count : number), shape, dtype);
+    return values.constant(roundTo(computedIn(dtype), combine === "sum" ? number * count : number), shape, dtype);
   },
 
   /** Summing what was broadcast along the same axes multiplies by the count. */

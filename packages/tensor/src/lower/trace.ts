@@ -3,7 +3,7 @@
  * becomes index arithmetic, values that have a buffer become loads (`arg` is the value's id until `finish` numbers
  * the arguments). A value that cannot be read in place asks for a buffer by `NeedsBuffer`.
  */
-import { type DType, roundTo } from "../core/dtype.ts";
+import { type DType, computedIn, roundTo } from "../core/dtype.ts";
 import { type Shape, sizeOf, stridesOf } from "../core/shape.ts";
 import { type Operation, type Value, is } from "./value.ts";
 import type { Affine, Condition, Indirect, Scalar, ScalarOp } from "./program.ts";
@@ -71,7 +71,7 @@ export class Tracer {
 
   /** A constant scalar. */
   constant(value: number, dtype: DType): Scalar {
-    const rounded = roundTo(dtype, value);
+    const rounded = roundTo(computedIn(dtype), value);
     const key = `${dtype}:${Object.is(rounded, -0) ? "-0" : rounded}`;
     let known = this.#constants.get(key);
     if (!known) this.#constants.set(key, (known = { op: "const", dtype, value: rounded }));

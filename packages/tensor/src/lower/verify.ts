@@ -2,9 +2,9 @@
  * Checks a program before any backend sees it: every address is inside its buffer, every temporary is read only while
  * it holds what was written for it. A failure is a bug in `lower`, and the message says where.
  */
-import { bytesOf } from "../core/dtype.ts";
+import { type DType, bytesOf } from "../core/dtype.ts";
 import { factorLength } from "../core/factorization.ts";
-import { type Draft, bodiesOf, scalarsOf } from "./draft.ts";
+import { type Draft, bodiesOf, operandsOf, scalarsOf } from "./draft.ts";
 import type { Affine, Kernel, Program, RoutineKernel, Scalar, Slot } from "./program.ts";
 import { rangeOf } from "./views.ts";
 
@@ -52,6 +52,7 @@ function verifySlot(
 }
 
 function verifyKernel(kernel: Kernel): void {
+  verifyHalves(kernel);
   if (kernel.kind === "routine") return verifyRoutine(kernel);
   const lengths = kernelLengths(kernel);
   if (lengths.some((length) => length === 0)) return;
@@ -70,6 +71,24 @@ function verifyKernel(kernel: Kernel): void {
   scalarsOf(bodiesOf(kernel as unknown as Draft)).forEach(visit);
   const stores = kernel.kind === "contract" ? kernel.stores : kernel.kind === "loop" ? kernel.stages : [];
   for (const store of stores) if (!("kind" in store) || store.kind === "store") inside(store.at, store.arg, "a store");
+}
+
+/** Nothing computes in float16: see `Scalar`. */
+function verifyHalves(kernel: Kernel): void {
+  const isHalf = ({ dtype }: { readonly dtype: DType }): boolean => dtype === "float16";
+  const summed = kernel.kind === "routine" ? kernel.args : kernel.kind === "scatter" ? [kernel.args[kernel.arg]!] : [];
+  if (summed.some(isHalf)) fail(`a ${kernel.kind} adds up in float16`);
+  if (kernel.kind === "routine") return;
+  if (kernel.kind === "contract" && isHalf(kernel)) fail("a product is computed in float16");
+  if (kernel.kind === "loop" && kernel.stages.some((stage) => stage.kind === "reduce" && isHalf(stage))) {
+    fail("a reduction is computed in float16");
+  }
+  for (const scalar of scalarsOf(bodiesOf(kernel as unknown as Draft))) {
+    const operands = operandsOf(scalar);
+    const converts = scalar.op === "cast" && operands[0]!.dtype === (isHalf(scalar) ? "float32" : "float16");
+    if (isHalf(scalar) && scalar.op !== "load" && !(converts && scalar.dtype === "float16")) fail(`${scalar.op} is computed in float16`);
+    if (operands.some(isHalf) && !(converts && scalar.dtype === "float32")) fail(`${scalar.op} takes a float16`);
+  }
 }
 
 /** A routine walks over whole buffers: they have the lengths that its numbers say. */

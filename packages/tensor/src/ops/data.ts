@@ -57,7 +57,9 @@ export function tensor(
 /** A tensor over a copy of `elements`, converted to `dtype`. */
 function fromElements(elements: TypedArray | readonly (number | boolean)[], shape: Shape, dtype: DType): Tensor {
   const copy = allocate(dtype, elements.length);
-  if (isFloat(dtype)) {
+  if (dtype === "float16") {
+    for (let i = 0; i < elements.length; i++) copy[i] = roundTo(dtype, Number(elements[i]));
+  } else if (isFloat(dtype)) {
     copy.set(elements as ArrayLike<number>);
   } else {
     for (let i = 0; i < elements.length; i++) copy[i] = wholeValue(Number(elements[i]), i, shape, dtype);

@@ -66,12 +66,12 @@ export function requireNumeric(op: string, x: Tensor): Tensor {
   });
 }
 
-/** Refuses anything but float32 and float64. */
+/** Refuses anything but floats. */
 export function requireFloat(op: string, x: Tensor): Tensor {
   if (!(x instanceof Tensor)) throw notATensor(op, x);
   if (isFloat(x.dtype)) return x;
   throw new DTypeError(op, `${x.dtype} is not a float dtype`, {
-    expected: ["float32", "float64"],
+    expected: dtypes.filter(isFloat),
     received: x.dtype,
     hint: `cast it: cast(x, "float32")`,
   });

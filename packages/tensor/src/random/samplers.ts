@@ -2,7 +2,7 @@
  * Distributions: what samplers make of the random words of a key. Integer work is exact and equal on every backend;
  * what floating point adds agrees to rounding. One key, one sample: two samplers given one key see the same words.
  */
-import { isFloat, type DType } from "../core/dtype.ts";
+import { type DType, type FloatType, computedIn, isFloat, roundTo } from "../core/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../core/errors.ts";
 import { primitive } from "../core/primitives.ts";
 import { type Shape, broadcastShapes, sameShape, showShape } from "../core/shape.ts";
@@ -15,10 +15,8 @@ import { type Key, requireKey, requireShape, streams } from "./key.ts";
 import { positionOf } from "../ops/axes.ts";
 import { filledLike, requireFloat, stretch } from "../ops/operands.ts";
 
-type FloatType = "float32" | "float64";
-
 export interface FloatOptions {
-  /** Default float32. */
+  /** Default float32. float16 is float32, rounded. */
   readonly dtype?: FloatType;
 }
 
@@ -27,11 +25,21 @@ function requireSampler(op: string, key: Key, shape: Shape, dtype: DType): void 
   requireShape(op, shape);
   if (isFloat(dtype)) return;
   throw new DTypeError(op, `${String(dtype)} is not supported`, {
-    expected: "float32 or float64",
+    expected: "float16, float32 or float64",
     received: dtype,
     hint: 'use dtype: "float32" and cast the result',
   });
 }
+
+/** What is computed with: float16 samples are float32 ones, rounded. */
+type WideType = "float32" | "float64";
+
+/** A sample in `dtype`, drawn in a dtype with enough digits. */
+const drawn = (dtype: FloatType, draw: (wide: WideType) => Tensor): Tensor =>
+  dtype === "float16" ? primitive.cast(draw("float32"), dtype) : draw(dtype);
+
+/** Of float16 the float32 tensor of the same numbers, so that a sample is compared with what it was drawn for. */
+const exact = (x: Tensor): Tensor => primitive.cast(x, computedIn(x.dtype));
 
 const words = (key: Key, shape: Shape, stream: number = streams.bits): Tensor =>
   primitive.random(key, shape, stream);
@@ -40,7 +48,7 @@ const words = (key: Key, shape: Shape, stream: number = streams.bits): Tensor =>
 const highest = (x: Tensor, count: number): Tensor => primitive.div(x, filledLike(x, 2 ** (32 - count)));
 
 /** Multiples of 2⁻²⁴ (float32) or 2⁻⁵³ (float64) in [0, 1), equally likely. */
-function unit(key: Key, shape: Shape, dtype: FloatType): Tensor {
+function unit(key: Key, shape: Shape, dtype: WideType): Tensor {
   if (dtype === "float32") {
     return scaled(primitive.cast(highest(words(key, shape), 24), dtype), 2 ** -24);
   }
@@ -53,7 +61,7 @@ function unit(key: Key, shape: Shape, dtype: FloatType): Tensor {
  * Numbers in (0, 1) whose small ones are fine: (word + ½)·2⁻³² keeps 24 digits down to 2⁻³³ (float64: 53 digits down
  * to 2⁻⁶⁵), where multiples of 2⁻²⁴ would cut a tail off. At most 1 - 2⁻²⁴ (1 - 2⁻⁵³), so that no logarithm is of 0.
  */
-function fine(key: Key, shape: Shape, dtype: FloatType): Tensor {
+function fine(key: Key, shape: Shape, dtype: WideType): Tensor {
   const high = primitive.cast(words(key, shape), dtype);
   const value =
     dtype === "float32"
@@ -72,7 +80,7 @@ export interface UniformOptions extends FloatOptions {
   readonly high?: number;
 }
 
-/** Numbers in [low, high), with 24 random bits in float32 and 53 in float64. */
+/** Numbers in [low, high), with 24 random bits in float32 and 53 in float64; float16 rounds those of float32. */
 export function uniform<const S extends Shape>(
   key: Key,
   shape: S,
@@ -85,17 +93,27 @@ export function uniform<const S extends Shape>(
       hint: "give a low below the high",
     });
   }
-  const share = unit(key, shape, dtype);
-  if (low === 0 && high === 1) return share as Tensor<S>;
-  const value = shifted(scaled(share, high - low), low);
+  const isUnit = low === 0 && high === 1;
+  const value = drawn(dtype, (wide) => {
+    const share = unit(key, shape, wide);
+    return isUnit ? share : shifted(scaled(share, high - low), low);
+  });
+  if (isUnit && dtype !== "float16") return value as Tensor<S>;
   // Rounding may reach `high`; the number before it is the greatest allowed.
   return lesser(value, filledLike(value, below(high, dtype))) as Tensor<S>;
 }
 
+/** The distance from 1 to the next number, and the smallest positive one. */
+const spacings: Readonly<Record<FloatType, { readonly ulp: number; readonly smallest: number }>> = {
+  float16: { ulp: 2 ** -10, smallest: 2 ** -24 },
+  float32: { ulp: 2 ** -23, smallest: 2 ** -149 },
+  float64: { ulp: 2 ** -52, smallest: 2 ** -1074 },
+};
+
 /** The greatest number of the dtype that is less than `value`. */
 function below(value: number, dtype: FloatType): number {
-  const [ulp, smallest] = dtype === "float32" ? [2 ** -23, 2 ** -149] : [2 ** -52, 2 ** -1074];
-  const round = dtype === "float32" ? Math.fround : (x: number): number => x;
+  const { ulp, smallest } = spacings[dtype];
+  const round = (x: number): number => roundTo(dtype, x);
   const top = round(value);
   if (top < value) return top;
   const step = Math.max(smallest, Math.abs(top) * ulp * 0.5);
@@ -123,6 +141,10 @@ export function normal<const S extends Shape>(
   if (!(std >= 0)) {
     throw new ValueError("normal", `std is ${std}`, { received: std, hint: "use a number of at least 0" });
   }
+  return drawn(dtype, (wide) => normalIn(wide, key, shape, mean, std)) as Tensor<S>;
+}
+
+function normalIn(dtype: WideType, key: Key, shape: Shape, mean: number, std: number): Tensor {
   const word = words(key, shape);
   const isUpper = primitive.less(word, filledLike(word, 2 ** 31));
   // Doubling drops the sign bit: (2·word + 1)·2⁻³³ is in (0, ½).
@@ -138,7 +160,7 @@ export function normal<const S extends Shape>(
         );
   const distance = shifted(primitive.neg(tail), 0.5);
   const q = primitive.where(isUpper, distance, primitive.neg(distance));
-  return shifted(scaled(normalQuantile(q, tail), std), mean) as Tensor<S>;
+  return shifted(scaled(normalQuantile(q, tail), std), mean);
 }
 
 export interface TruncatedNormalOptions extends NormalOptions {
@@ -161,12 +183,14 @@ export function truncatedNormal<const S extends Shape>(
       hint: "give a low below the high",
     });
   }
-  const edge = (bound: number): Tensor => primitive.erf(primitive.constant(bound * Math.SQRT1_2, shape, dtype));
-  const from = edge(low);
-  const place = primitive.add(from, primitive.mul(fine(key, shape, dtype), minus(edge(high), from)));
-  const z = scaled(erfinv(place), Math.SQRT2);
-  const kept = lesser(primitive.max(z, filledLike(z, low)), filledLike(z, high));
-  return shifted(scaled(kept, std), mean) as Tensor<S>;
+  return drawn(dtype, (wide) => {
+    const edge = (bound: number): Tensor => primitive.erf(primitive.constant(bound * Math.SQRT1_2, shape, wide));
+    const from = edge(low);
+    const place = primitive.add(from, primitive.mul(fine(key, shape, wide), minus(edge(high), from)));
+    const z = scaled(erfinv(place), Math.SQRT2);
+    const kept = lesser(primitive.max(z, filledLike(z, low)), filledLike(z, high));
+    return shifted(scaled(kept, std), mean);
+  }) as Tensor<S>;
 }
 
 /**
@@ -196,8 +220,9 @@ export function bernoulli(key: Key, p: number | Tensor, shape?: Shape): Tensor {
       hint: "give one probability per element, or lengths 1",
     });
   }
-  const share = uniform(key, whole, { dtype: p.dtype as FloatType });
-  return primitive.less(share, stretch(p, whole));
+  const wide = exact(p);
+  const share = uniform(key, whole, { dtype: wide.dtype as WideType });
+  return primitive.less(share, stretch(wide, whole));
 }
 
 /** Exponentially distributed numbers of rate 1: `-log u`. */
@@ -207,14 +232,16 @@ export function exponential<const S extends Shape>(
   { dtype = "float32" }: FloatOptions = {},
 ): Tensor<S> {
   requireSampler("exponential", key, shape, dtype);
-  return primitive.neg(primitive.log(fine(key, shape, dtype))) as Tensor<S>;
+  return drawn(dtype, (wide) => primitive.neg(primitive.log(fine(key, shape, wide)))) as Tensor<S>;
 }
 
 /** Standard Gumbel numbers, `-log(-log u)`; their long upper tail comes from the fine end of the words. */
 export function gumbel<const S extends Shape>(key: Key, shape: S, { dtype = "float32" }: FloatOptions = {}): Tensor<S> {
   requireSampler("gumbel", key, shape, dtype);
-  const waiting = primitive.neg(primitive.log1p(primitive.neg(fine(key, shape, dtype))));
-  return primitive.neg(primitive.log(waiting)) as Tensor<S>;
+  return drawn(dtype, (wide) => {
+    const waiting = primitive.neg(primitive.log1p(primitive.neg(fine(key, shape, wide))));
+    return primitive.neg(primitive.log(waiting));
+  }) as Tensor<S>;
 }
 
 export interface CategoricalOptions extends AxisOption {
@@ -235,8 +262,9 @@ export function categorical(key: Key, logits: Tensor, { axis = -1, shape = [] }:
       hint: "give at least one class",
     });
   }
-  const noise = gumbel(key, [...shape, ...logits.shape], { dtype: logits.dtype as FloatType });
-  const noisy = primitive.add(stretch(logits, noise.shape), noise);
+  const wide = exact(logits);
+  const noise = gumbel(key, [...shape, ...wide.shape], { dtype: wide.dtype as WideType });
+  const noisy = primitive.add(stretch(wide, noise.shape), noise);
   return primitive.argmax(noisy, shape.length + at);
 }
 

@@ -2,12 +2,13 @@
  * A device: a backend with a memory of compiled programs, an ordered queue and the bookkeeping of buffers. Evaluation
  * (`evaluate.ts`) and compiled functions (`compile.ts`) run through it; it knows nothing about graphs.
  */
-import { type DType, type TypedArray, bytesOf, viewOf } from "../core/dtype.ts";
+import { type DType, type TypedArray, bytesOf, toStored, viewOf } from "../core/dtype.ts";
 import { DeviceError } from "../core/errors.ts";
 import { NumericalWarning, warn } from "../core/warnings.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { BufferSpec, Program } from "../lower/program.ts";
 import type { Backend, BackendBuffer, Executable } from "./backend.ts";
+import type { StandingChecks } from "./checks.ts";
 import { evaluateOn } from "./evaluate.ts";
 import { type BufferOwner, DeviceStorage, HostStorage } from "./storage.ts";
 
@@ -32,8 +33,10 @@ export class Device implements BufferOwner, AsyncDisposable {
   /** Set while a compilation is not done: everything later waits behind it, in order. */
   #queue: Promise<void> | null = null;
   #failure: unknown = null;
-  /** Checks of data that a device without synchronous reads reports with the next read. */
-  #checks: Promise<void>[] = [];
+  /** Checks of data that a device without synchronous reads reports with the next read; those that passed are gone. */
+  readonly #checks = new Set<Promise<void>>();
+  /** Checks of compiled functions that ran since a value was read. */
+  readonly #standing = new Set<StandingChecks>();
   #buffers = 0;
   #bytes = 0;
   #compiled = 0;
@@ -59,8 +62,13 @@ export class Device implements BufferOwner, AsyncDisposable {
     // The tensor may be disposed of while the read is under way.
     storage.hold();
     try {
-      await this.#settled();
-      return viewOf(tensor.dtype, await this.backend.read(storage.buffer, 0, bytes));
+      while (this.#queue) await this.#queue;
+      // Asked for together, so that checks cost no way to the device and back of their own.
+      const settled = this.#settled();
+      const read = this.backend.read(storage.buffer, 0, bytes);
+      read.catch(() => undefined);
+      await settled;
+      return viewOf(tensor.dtype, await read);
     } finally {
       storage.drop();
     }
@@ -88,7 +96,9 @@ export class Device implements BufferOwner, AsyncDisposable {
   /** Waits for compilations and checks; throws what went wrong in the background. */
   async #settled(): Promise<void> {
     while (this.#queue) await this.#queue;
-    const checks = this.#checks.splice(0);
+    const checks = [...this.#checks, ...[...this.#standing].map((standing) => standing.examine())];
+    this.#checks.clear();
+    this.#standing.clear();
     await Promise.all(checks);
     if (this.#failure) {
       const failure = this.#failure;
@@ -116,7 +126,7 @@ export class Device implements BufferOwner, AsyncDisposable {
   upload(dtype: DType, data: TypedArray): BackendBuffer {
     this.#requireDType(dtype);
     const buffer = this.allocate(dtype, data.length);
-    this.backend.write(buffer, data);
+    this.backend.write(buffer, toStored(dtype, data));
     return buffer;
   }
 
@@ -210,24 +220,38 @@ export class Device implements BufferOwner, AsyncDisposable {
    * told, not thrown.
    */
   check(flags: readonly BackendBuffer[], fail: readonly ((at: number) => Error)[]): void {
-    const examine = (bytes: readonly ArrayBuffer[]): void => {
-      bytes.forEach((flag, i) => {
-        const at = new Int32Array(flag)[0]!;
-        if (at < 0) return;
-        const problem = fail[i]!(at);
-        if (!(problem instanceof NumericalWarning)) throw problem;
-        warn(problem);
-      });
-    };
     if (this.backend.readSync && !this.#queue) {
-      examine(flags.map((flag) => this.backend.readSync!(flag, 0, 4)));
+      this.report(flags.map((flag) => positionOf(this.backend.readSync!(flag, 0, 4))), fail);
       return;
     }
     // The reads start before whatever is released after this call: buffers given back wait for the queue, too.
-    const read = (): Promise<ArrayBuffer[]> => Promise.all(flags.map((flag) => this.backend.read(flag, 0, 4)));
-    const check = (this.#queue ? this.#queue.then(read) : read()).then(examine);
-    check.catch(() => undefined);
-    this.#checks.push(check);
+    const read = (): Promise<number[]> => this.positionsOf(flags);
+    const check = (this.#queue ? this.#queue.then(read) : read()).then((positions) => this.report(positions, fail));
+    this.#checks.add(check);
+    check.then(
+      () => this.#checks.delete(check),
+      () => undefined,
+    );
+  }
+
+  /** Looks at the checks of a compiled function when the next value is read. */
+  watch(checks: StandingChecks): void {
+    this.#standing.add(checks);
+  }
+
+  /** The numbers in int32 flags, after the work queued so far. */
+  positionsOf(flags: readonly BackendBuffer[]): Promise<number[]> {
+    return Promise.all(flags.map(async (flag) => positionOf(await this.backend.read(flag, 0, 4))));
+  }
+
+  /** Throws the error of the first position that is not negative; a warning is told. */
+  report(positions: readonly number[], fail: readonly ((at: number) => Error)[]): void {
+    positions.forEach((at, i) => {
+      if (at < 0) return;
+      const problem = fail[i]!(at);
+      if (!(problem instanceof NumericalWarning)) throw problem;
+      warn(problem);
+    });
   }
 
   /** Resolves when all work so far is done. */
@@ -241,3 +265,5 @@ export class Device implements BufferOwner, AsyncDisposable {
     await this.backend[Symbol.asyncDispose]();
   }
 }
+
+const positionOf = (flag: ArrayBuffer): number => new Int32Array(flag)[0]!;

@@ -6,7 +6,7 @@ import type { TypedArray } from "../core/dtype.ts";
 import type { Storage, Tensor, TensorDevice } from "../core/tensor.ts";
 import type { BackendBuffer } from "./backend.ts";
 
-/** Elements in a JavaScript array, not on any device yet. */
+/** Elements as values in a JavaScript array, not on any device yet. */
 export class HostStorage implements Storage {
   readonly device = null;
   readonly data: TypedArray;

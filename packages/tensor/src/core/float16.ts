@@ -1,0 +1,63 @@
+/**
+ * Half precision on the host, where JavaScript has no array of it everywhere yet: numbers to 16-bit patterns and back.
+ * A pattern is one sign bit, five of the exponent (bias 15) and ten of the fraction; below 2⁻¹⁴ numbers are multiples
+ * of 2⁻²⁴, the largest is 65504. Owns rounding: to nearest, ties to even, once, from float64.
+ * Source: IEEE 754-2019, binary16.
+ */
+
+/** The pattern of +∞; larger ones (without the sign) are NaN. */
+const infinity = 0x7c00;
+const quietNaN = 0x7e00;
+/** Half way from 65504 to 65536: from here on numbers round to infinity. */
+const overflow = 65520;
+/** Adding and subtracting it rounds a number below 2⁵² to a whole one, ties to even. */
+const wholes = 2 ** 52;
+/** Exponent of the smallest normal number. */
+const leastExponent = -14;
+
+const scratch = new Float64Array(1);
+const words = new Uint32Array(scratch.buffer);
+
+/** ⌊log₂ size⌋ of a normal number, from its exponent field. Assumes a little-endian host, as all formats here do. */
+function exponentOf(size: number): number {
+  scratch[0] = size;
+  return (words[1]! >>> 20) - 1023;
+}
+
+/** The 16-bit pattern of the float16 nearest to `value`. Every NaN becomes one quiet NaN. */
+export function float16Bits(value: number): number {
+  if (Number.isNaN(value)) return quietNaN;
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const size = Math.abs(value);
+  if (size >= overflow) return sign | infinity;
+  const exponent = Math.max(exponentOf(size), leastExponent);
+  const units = size * 2 ** (10 - exponent) + wholes - wholes;
+  // Normal numbers have the leading one among their units, so that the sum carries into the exponent field.
+  return sign | (units + (exponent - leastExponent) * 1024);
+}
+
+/** The number that a 16-bit pattern stands for. */
+export function float16Value(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+/** The float16 nearest to `value`, as a number. */
+export const roundToFloat16 = (value: number): number => float16Value(float16Bits(value));
+
+/** The patterns of `values`, each rounded once. */
+export function encodeFloat16(values: ArrayLike<number>): Uint16Array {
+  const patterns = new Uint16Array(values.length);
+  for (let i = 0; i < patterns.length; i++) patterns[i] = float16Bits(values[i]!);
+  return patterns;
+}
+
+/** The numbers that patterns stand for, exactly. */
+export function decodeFloat16(patterns: Uint16Array): Float32Array {
+  const values = new Float32Array(patterns.length);
+  for (let i = 0; i < values.length; i++) values[i] = float16Value(patterns[i]!);
+  return values;
+}
