@@ -1,8 +1,9 @@
 /**
  * Memory of the device: hands out blocks of one WebAssembly memory that starts small and grows. Two-level segregated
  * fit (Masmano et al., "TLSF: a new dynamic memory allocator for real-time systems", ECRTS 2004): a free block is filed
- * under the power of two of its size and one of four steps within, freed neighbors are merged at once, so both
- * directions take constant time. Knows nothing about buffers, dtypes or programs.
+ * under the power of two of its size and one of four steps within, and merged with its neighbors, so both directions take
+ * constant time. The last few small blocks that were freed wait for a request of their size before they are: a loop asks
+ * for the same sizes in every turn. Knows nothing about buffers, dtypes or programs.
  */
 import { DeviceError } from "@dormouse/tensor";
 
@@ -14,6 +15,9 @@ const pageBytes = 65536;
 /** Memory is taken from the engine in steps of at least this many pages: 1 MiB. */
 const growthPages = 16;
 const steps = 4;
+/** How many freed blocks wait whole, and how large they may be: those of a loop over a small model, and little memory. */
+const waitingBlocks = 8;
+const waitingBytes = 65536;
 
 /** A block of the memory. `address` stays valid until the block is freed. */
 export interface ArenaBlock {
@@ -35,6 +39,8 @@ class Block implements ArenaBlock {
   readonly address: number;
   bytes: number;
   free = false;
+  /** Freed, but not filed yet. */
+  waiting = false;
   /** Neighbors in the memory. */
   before: Block | null;
   after: Block | null;
@@ -66,6 +72,7 @@ export class Arena {
   readonly memory: WebAssembly.Memory;
   readonly #maximumBytes: number;
   readonly #bins: (Block | null)[] = new Array<Block | null>(27 * steps).fill(null);
+  readonly #waiting: Block[] = [];
   #last: Block | null = null;
   /** First byte that no block has covered yet. */
   #end: number;
@@ -101,9 +108,7 @@ export class Arena {
    */
   allocate(bytes: number): ArenaBlock {
     const size = Math.max(alignment, roundUp(bytes, alignment));
-    const block = this.#find(size) ?? this.#grow(size, bytes);
-    this.#unlink(block);
-    this.#split(block, size);
+    const block = this.#takeWaiting(size) ?? this.#carve(size, bytes);
     this.#liveBytes += block.bytes;
     this.#liveBlocks++;
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
@@ -115,13 +120,59 @@ export class Arena {
    * @throws DeviceError when the block is free already or belongs to another arena.
    */
   free(given: ArenaBlock): void {
-    if (!(given instanceof Block) || given.free) {
+    if (!(given instanceof Block) || given.free || given.waiting) {
       throw new DeviceError("free", `the block at ${given.address} is not in use`, {
         hint: "free each block once",
       });
     }
     this.#liveBytes -= given.bytes;
     this.#liveBlocks--;
+    if (given.bytes > waitingBytes) {
+      this.#file(given);
+      return;
+    }
+    given.waiting = true;
+    if (this.#waiting.push(given) > waitingBlocks) this.#fileOldest();
+  }
+
+  /** A block of exactly this size that was freed a moment ago. */
+  #takeWaiting(size: number): Block | null {
+    const waiting = this.#waiting;
+    for (let i = waiting.length - 1; i >= 0; i--) {
+      const block = waiting[i]!;
+      if (block.bytes !== size) continue;
+      // The order of the others stays: by age.
+      for (let j = i + 1; j < waiting.length; j++) waiting[j - 1] = waiting[j]!;
+      waiting.pop();
+      block.waiting = false;
+      return block;
+    }
+    return null;
+  }
+
+  /** A block cut out of free memory. */
+  #carve(size: number, requested: number): Block {
+    const block = this.#find(size) ?? this.#findAmongAll(size) ?? this.#grow(size, requested);
+    this.#unlink(block);
+    this.#split(block, size);
+    return block;
+  }
+
+  /** As `#find`, once nothing waits any more: merged, what waited may be large enough. */
+  #findAmongAll(size: number): Block | null {
+    if (this.#waiting.length === 0) return null;
+    while (this.#waiting.length > 0) this.#fileOldest();
+    return this.#find(size);
+  }
+
+  #fileOldest(): void {
+    const block = this.#waiting.shift()!;
+    block.waiting = false;
+    this.#file(block);
+  }
+
+  /** Merges a block with its free neighbors and files it. */
+  #file(given: Block): void {
     let block: Block = given;
     if (block.after?.free) {
       this.#unlink(block.after);

@@ -53,6 +53,23 @@ test("a freed block is the next of its size", () => {
   expect(arena.allocate(1000).address).toBe(address);
 });
 
+test("a loop that asks for the same sizes gets the same blocks, and what waits is found by a larger request", () => {
+  const arena = arenaOf(16);
+  const sizes = [64, 17088, 64, 4096];
+  const turn = (): number[] => {
+    const blocks = sizes.map((size) => arena.allocate(size));
+    for (const block of blocks) arena.free(block);
+    return blocks.map(({ address }) => address).toSorted((a, b) => a - b);
+  };
+  const first = turn();
+  for (let i = 0; i < 100; i++) expect(turn()).toEqual(first);
+  expect(arena.statistics.liveBlocks).toBe(0);
+  // All of the memory, though four blocks of it wait.
+  const { memoryBytes } = arena.statistics;
+  expect(arena.allocate(memoryBytes - 2 * overrun).address).toBe(overrun);
+  expect(arena.statistics.memoryBytes).toBe(memoryBytes);
+});
+
 test("no bytes is a block of its own", () => {
   const arena = arenaOf(16);
   expect(arena.allocate(0).address).not.toBe(arena.allocate(0).address);
