@@ -52,7 +52,7 @@ class GpuBuffer implements BackendBuffer {
 }
 
 /** Every dtype that WGSL can compute with. */
-const supported: ReadonlySet<DType> = new Set(dtypes.filter((dtype) => dtype !== "float64"));
+const supported: ReadonlySet<DType> = new Set(dtypes.filter((dtype) => dtype !== "float64" && dtype !== "float16"));
 
 /** Makes the backend of a device. Applications call `webgpu()`. */
 export const createWebGpuBackend = (device: GPUDevice, options: BackendOptions): WebGpuBackend =>
@@ -82,7 +82,8 @@ class Gpu implements WebGpuBackend {
     this.capabilities = {
       name,
       dtypes: supported,
-      maxBindings: limits.maxStorageBuffersPerShaderStage,
+      // One is for the memory that a kernel of several dispatches asks for.
+      maxBindings: limits.maxStorageBuffersPerShaderStage - 1,
       maxBufferBytes: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
       syncRead: false,
     };

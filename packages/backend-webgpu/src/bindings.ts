@@ -5,7 +5,7 @@
  * Within a dispatch a buffer is either only read, or may be written through all of its bindings, whose ranges must not
  * overlap. So arguments in one place share a binding, and temporaries, which live in one buffer, are writable together.
  */
-import type { DType } from "@dormouse/tensor";
+import { DeviceError, type DType } from "@dormouse/tensor";
 import { type Kernel, type Program, type Slot, bytesOf } from "@dormouse/tensor/graph";
 import type { Layout } from "./wgsl/shader.ts";
 
@@ -18,24 +18,12 @@ export interface Range {
   readonly bytes: number;
 }
 
-/** A range that a step uses in a copy. */
-export interface Spilled {
-  readonly from: Range;
-  readonly to: Range;
-  /** Whether the copy goes back after the step. */
-  readonly written: boolean;
-}
-
 /** Bindings of a step. */
 export interface Bound {
   readonly layout: Layout;
   /** Memory of each binding. */
   readonly ranges: readonly Range[];
-  readonly spilled: readonly Spilled[];
 }
-
-/** Alignment of the memory of a binding. */
-const ALIGNMENT = 256;
 
 /** Bytes of elements, rounded up to words. */
 export const wordsOf = (length: number, dtype: DType): number => Math.ceil((length * bytesOf(dtype)) / 4) * 4;
@@ -49,12 +37,10 @@ interface Place {
 }
 
 /**
- * The bindings of a step for a GPU that allows `limit` of them; one is left for the scratch memory that a kernel may ask
- * for. A kernel with more places sees its temporaries through one binding; if that is not enough, the smallest other
- * places are copied to scratch memory, and back where they are written.
+ * The bindings of a step, of which there may be `most`: a kernel with more places sees its temporaries through one.
+ * @throws DeviceError where they are still too many, which lowering has prevented.
  */
-export function bindStep(program: Program, kernel: Kernel, slots: readonly Slot[], limit: number): Bound {
-  const most = limit - 1;
+export function bindStep(program: Program, kernel: Kernel, slots: readonly Slot[], most: number): Bound {
   const places = new Map<string, Place>();
   const placeOfArg = kernel.args.map(({ dtype, length, access }, arg): Place | null => {
     if (length === 0) return null;
@@ -68,53 +54,42 @@ export function bindStep(program: Program, kernel: Kernel, slots: readonly Slot[
   });
   const all = [...places.values()];
   const temporaries = all.filter(({ buffer }) => buffer === "temporaries");
-  const others = all.filter(({ buffer }) => buffer !== "temporaries");
   const packed = all.length > most ? temporaries : [];
-  const room = most - Number(temporaries.length > 0) - 1;
-  const spilledPlaces =
-    all.length > most && others.length > room + 1
-      ? others.toSorted((a, b) => a.bytes - b.bytes).slice(0, others.length - room)
-      : [];
-
-  let end = 0;
-  const spilled = new Map<Place, Spilled>();
-  for (const place of spilledPlaces) {
-    const { buffer, offset, bytes, written } = place;
-    spilled.set(place, { from: { buffer, offset, bytes }, to: { buffer: "scratch", offset: end, bytes }, written });
-    end += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-  }
 
   const ranges: Range[] = [];
   const writable: boolean[] = [];
   const bindings = new Map<Place, number>();
   const baseInBytes = new Map<Place, number>();
-  const bindTogether = (group: readonly Place[], rangeOf: (place: Place) => Range): void => {
+  const bindTogether = (group: readonly Place[]): void => {
     if (group.length === 0) return;
-    const start = Math.min(...group.map((place) => rangeOf(place).offset));
-    const last = Math.max(...group.map((place) => rangeOf(place).offset + rangeOf(place).bytes));
-    ranges.push({ buffer: rangeOf(group[0]!).buffer, offset: start, bytes: last - start });
+    const start = Math.min(...group.map(({ offset }) => offset));
+    const last = Math.max(...group.map(({ offset, bytes }) => offset + bytes));
+    ranges.push({ buffer: group[0]!.buffer, offset: start, bytes: last - start });
     writable.push(group.some(({ written }) => written));
     for (const place of group) {
       bindings.set(place, ranges.length - 1);
-      baseInBytes.set(place, rangeOf(place).offset - start);
+      baseInBytes.set(place, place.offset - start);
     }
   };
-  for (const place of all) if (!packed.includes(place) && !spilled.has(place)) bindTogether([place], (each) => each);
-  bindTogether(packed, (each) => each);
-  bindTogether(spilledPlaces, (each) => spilled.get(each)!.to);
+  for (const place of all) if (!packed.includes(place)) bindTogether([place]);
+  bindTogether(packed);
+  if (ranges.length > most) {
+    throw new DeviceError("webgpu", `a kernel takes ${ranges.length} buffers, and the GPU allows ${most}`, {
+      expected: most,
+      received: ranges.length,
+      hint: "lower the program for the maxBindings of this backend",
+    });
+  }
 
   const inTemporaries = ranges.map(({ buffer }) => buffer === "temporaries");
   const together = inTemporaries.some((yes, binding) => yes && writable[binding]);
-  // Scratch memory may have another binding that the kernel writes to.
-  const inScratch = ranges.map(({ buffer }) => buffer === "scratch");
   return {
     layout: {
       bindingOf: placeOfArg.map((place) => (place ? bindings.get(place)! : null)),
       baseOf: placeOfArg.map((place, arg) => (place ? baseInBytes.get(place)! / bytesOf(kernel.args[arg]!.dtype) : 0)),
-      writable: writable.map((yes, binding) => yes || inScratch[binding]! || (together && inTemporaries[binding]!)),
+      writable: writable.map((yes, binding) => yes || (together && inTemporaries[binding]!)),
     },
     ranges,
-    spilled: [...spilled.values()],
   };
 }
 

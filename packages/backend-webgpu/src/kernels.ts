@@ -1,6 +1,6 @@
 /**
- * From a program to what its runs encode: which generator makes the shader of a kernel, and what is cleared or copied
- * around it. Owns no device; which memory is bound where is decided by `bindings.ts`.
+ * From a program to what its runs encode: which generator makes the shader of a kernel, and what is cleared
+ * before it. Owns no device; which memory is bound where is decided by `bindings.ts`.
  */
 import { DeviceError, type DType } from "@dormouse/tensor";
 import type { ContractKernel, Kernel, Program, Scalar } from "@dormouse/tensor/graph";
@@ -16,7 +16,6 @@ import { type Range, bindStep, wordsOf } from "./bindings.ts";
 /** One thing that a run encodes. */
 export type Action =
   | { readonly kind: "clear"; readonly range: Range }
-  | { readonly kind: "copy"; readonly from: Range; readonly to: Range }
   | { readonly kind: "dispatch"; readonly dispatch: Dispatch; readonly ranges: readonly Range[]; readonly what: string };
 
 /** What a run of a program encodes, in order. */
@@ -38,14 +37,11 @@ export function planProgram(program: Program, maxBindings: number, blockFor: Blo
   let scratchBytes = 0;
   for (const { kernel: index, slots } of program.steps) {
     const kernel = program.kernels[index]!;
-    const { layout, ranges, spilled } = bindStep(program, kernel, slots, maxBindings);
+    const { layout, ranges } = bindStep(program, kernel, slots, maxBindings);
     const what = describeKernel(kernel);
     const generated = generate(kernel, layout, blockFor);
-    const spilledBytes = spilled.reduce((end, { to }) => Math.max(end, to.offset + to.bytes), 0);
-    // What is spilled lies in front of what the kernel asked for.
-    const own: Range = { buffer: "scratch", offset: Math.ceil(spilledBytes / 256) * 256, bytes: generated.scratchBytes };
-    scratchBytes = Math.max(scratchBytes, own.offset + own.bytes);
-    for (const { from, to } of spilled) actions.push({ kind: "copy", from, to });
+    const own: Range = { buffer: "scratch", offset: 0, bytes: generated.scratchBytes };
+    scratchBytes = Math.max(scratchBytes, own.bytes);
     for (const arg of generated.clears) {
       const { dtype, length } = kernel.args[arg]!;
       const binding = layout.bindingOf[arg]!;
@@ -60,7 +56,6 @@ export function planProgram(program: Program, maxBindings: number, blockFor: Blo
       );
       actions.push({ kind: "dispatch", dispatch, ranges: bound, what });
     }
-    for (const { from, to, written } of spilled) if (written) actions.push({ kind: "copy", from: to, to: from });
   }
   return { actions, scratchBytes };
 }

@@ -85,11 +85,6 @@ export class GpuQueue {
         encoder.clearBuffer(bufferOf(action.range).gpu, action.range.offset, action.range.bytes);
         continue;
       }
-      if (action.kind === "copy") {
-        const { from, to } = action;
-        encoder.copyBufferToBuffer(bufferOf(from).gpu, from.offset, bufferOf(to).gpu, to.offset, from.bytes);
-        continue;
-      }
       pass ??= encoder.beginComputePass(profile ? { timestampWrites: profile.writes(next) } : {});
       pass.setPipeline(pipelines[next]!.gpu);
       pass.setBindGroup(0, groups[next]!);

@@ -129,33 +129,44 @@ describeOnGpu("programs", () => {
     expect([...result!]).toEqual([...Array(67).keys()].map((i) => 2 * i));
   });
 
-  test.each([30, 61])("a kernel of %i arguments runs with the bindings there are", async (count) => {
-    // Half of the arguments live in one buffer of temporaries, the others in buffers of their own.
+  test("temporaries share a binding where there are not enough", async () => {
     const length = 37;
+    const count = backend.capabilities.maxBindings + 5;
     const copies: Kernel = mapKernel([argument(length), argument(length, "write")], [length], apply("add", [load(0, flat), load(0, flat)]));
     const args = [...Array.from({ length: count }, () => argument(length)), argument(length, "write")];
     const total = args.slice(0, -1).map((_, i): Scalar => load(i, flat)).reduce((a, b) => apply("add", [a, b]));
-    const inputs = Array.from({ length: Math.ceil(count / 2) }, () => ({ dtype: "float32", length }) as const);
-    const slotOf = (i: number) =>
-      i % 2 === 0
-        ? ({ space: "input", index: i / 2 } as const)
-        : ({ space: "temporary", offset: 256 * ((i - 1) / 2), bytes: 256 } as const);
-    const odd = [...Array(count).keys()].filter((i) => i % 2 === 1);
+    const places = Array.from({ length: count }, (_, i) => ({ space: "temporary", offset: 256 * i, bytes: 256 } as const));
     const program: Program = {
-      key: `many ${count}`, inputs, outputs: [{ dtype: "float32", length }],
+      key: "many temporaries", inputs: [{ dtype: "float32", length }], outputs: [{ dtype: "float32", length }],
       kernels: [copies, mapKernel(args, [length], total)],
-      temporaryBytes: 256 * odd.length,
+      temporaryBytes: 256 * count,
       steps: [
-        ...odd.map((i) => ({ kernel: 0, slots: [slotOf(i - 1), slotOf(i)] })),
-        { kernel: 1, slots: [...[...Array(count).keys()].map(slotOf), { space: "output", index: 0 } as const] },
+        ...places.map((place, i) => ({ kernel: 0, slots: [i === 0 ? ({ space: "input", index: 0 } as const) : places[i - 1]!, place] })),
+        { kernel: 1, slots: [...places, { space: "output", index: 0 } as const] },
       ],
     };
-    const given = inputs.map((_, k) => Float32Array.from({ length }, (__, i) => i + k));
-    const [result] = await execute(backend, program, given);
-    const wanted = Array.from({ length }, (_, i) =>
-      [...Array(count).keys()].reduce((all, j) => all + (j % 2 === 0 ? i + j / 2 : 2 * (i + (j - 1) / 2)), 0),
+    const [result] = await execute(backend, program, [Float32Array.from({ length }, (_, i) => i)]);
+    expect([...result!]).toEqual(Array.from({ length }, (_, i) => i * (2 ** (count + 1) - 2)));
+  });
+
+  test("a kernel of more buffers than the GPU allows is refused by name", () => {
+    const most = backend.capabilities.maxBindings;
+    const args = [...Array.from({ length: most }, () => argument(1)), argument(1, "write")];
+    const total = args.slice(0, -1).map((_, i): Scalar => load(i, flat)).reduce((a, b) => apply("add", [a, b]));
+    expect(() => backend.compile(singleKernel(mapKernel(args, [1], total)))).toThrow(
+      `webgpu: a kernel takes ${most + 1} buffers, and the GPU allows ${most}; lower the program for the maxBindings of this backend`,
     );
-    expect([...result!]).toEqual(wanted);
+  });
+
+  test.each([8, 10])("sums of many tensors run with %i bindings", async (maxStorageBuffersPerShaderStage) => {
+    const found = (await findAdapter()) as GPUAdapter;
+    const gpu = await found.requestDevice({ requiredLimits: { maxStorageBuffersPerShaderStage } });
+    await using own = await webgpu({ device: gpu });
+    setDevice(own);
+    const parts = Array.from({ length: 61 }, (_, i) => tensor([i, 2 * i, 3 * i]));
+    expect(await parts.reduce<Tensor>((before, part) => add(before, part)).array()).toEqual([1830, 3660, 5490]);
+    setDevice(device);
+    gpu.destroy();
   });
 
   test("wrong buffers are refused before anything runs", async () => {

@@ -1,9 +1,12 @@
 /** Random graphs: lowered programs on the reference backend against a naive interpreter of the graph itself. */
 import { createReferenceBackend, reference } from "@dormouse/backend-cpu/reference";
 import { differenceOf, forRandomGraphs, graphCount, interpret, randomGraph, runGraph } from "@dormouse/testing";
-import { type Tensor, compile, div, setDevice, sum, tensor } from "@dormouse/tensor";
-import { HostStorage, primitive } from "@dormouse/tensor/graph";
+import { type Tensor, add, compile, div, setDevice, sum, tensor } from "@dormouse/tensor";
+import {
+  HostStorage, type Step, lower, primitive, topologicalOrder,
+} from "@dormouse/tensor/graph";
 import { expect, test } from "vitest";
+import { referenceWith } from "./reference-device.ts";
 
 const COUNT = graphCount(250);
 
@@ -28,6 +31,38 @@ test.each([
     });
   });
 }, 3_600_000);
+
+/** Buffers that a step is given: scratch memory is one. */
+const buffersOf = ({ slots }: Step): number =>
+  new Set(slots.map((slot) => (slot.space === "temporary" ? "scratch" : `${slot.space} ${slot.index}`))).size;
+
+test(`${COUNT} random graphs, no kernel of which takes more than 5 buffers`, async () => {
+  const backend = referenceWith({ maxBindings: 5 });
+  let most = 0;
+  await forRandomGraphs(COUNT, async ({ seed, ...options }) => {
+    const graph = randomGraph(seed, options);
+    const { program } = lower(graph, { key: `few buffers ${seed}`, maxBindings: 5 });
+    for (const step of program.steps) most = Math.max(most, buffersOf(step));
+    expect(most).toBeLessThanOrEqual(5);
+    const wanted = interpret(graph.outputs);
+    const [got] = await runGraph(backend, graph);
+    const tolerance = options.dtype === "float64" ? 1e-9 : 2e-3;
+    graph.outputs.forEach((_, i) => {
+      expect(differenceOf(got![i]!, wanted[i]!, { relative: tolerance, absolute: tolerance })).toBeNull();
+    });
+  });
+  expect(most).toBe(5);
+}, 3_600_000);
+
+test("sums of many tensors take no more buffers than a kernel may have", async () => {
+  setDevice(await reference());
+  const parts = Array.from({ length: 61 }, (_, i) => tensor([i, 2 * i, 3 * i]));
+  const total = parts.reduce<Tensor>((before, part) => add(before, part));
+  const { program } = lower({ inputs: topologicalOrder([total]).filter(({ storage }) => storage), outputs: [total] }, { key: "sum", maxBindings: 9 });
+  expect(Math.max(...program.steps.map(buffersOf))).toBe(9);
+  // Each adds 7 parts or 8 to scratch memory, or to nothing.
+  expect(program.steps).toHaveLength(Math.ceil(61 / 7));
+});
 
 test("a value without elements takes no kernel, and what is built around it reads nothing", async () => {
   const input = primitive.buffer([0, 2], "float64");

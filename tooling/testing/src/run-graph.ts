@@ -23,15 +23,15 @@ const elementsOf = ({ inputs }: RandomGraph): TypedArray[] =>
   inputs.map(({ storage }) => (storage as HostStorage).data);
 
 /**
- * Lowers a graph over host tensors, runs it `times` times on fresh memory, and returns the elements of the outputs
- * of every run.
+ * Lowers a graph over host tensors for a backend, runs it `times` times on fresh memory, and returns the elements of
+ * the outputs of every run.
  */
 export async function runGraph(
   backend: Backend,
   graph: RandomGraph,
   { fuse = true, times = 1 }: { readonly fuse?: boolean; readonly times?: number } = {},
 ): Promise<TypedArray[][]> {
-  const { program, results } = lowered(graph, fuse);
+  const { program, results } = lowered(graph, fuse, backend);
   const executable = await backend.compile(program);
   const runs: TypedArray[][] = [];
   for (let run = 0; run < times; run++) {
@@ -54,8 +54,8 @@ export async function runGraph(
 }
 
 let serial = 0;
-const lowered = (graph: RandomGraph, fuse: boolean) =>
-  lower(graph, { key: `test graph ${serial++}`, fuse });
+const lowered = (graph: RandomGraph, fuse: boolean, { capabilities: { maxBindings } }: Backend) =>
+  lower(graph, { key: `test graph ${serial++}`, fuse, maxBindings });
 
 function filled(backend: Backend, data: TypedArray) {
   const buffer = backend.alloc(data.byteLength);
@@ -87,7 +87,7 @@ export async function firstWrongKernel(
   graph: RandomGraph,
   { fuse = true, ...tolerance }: Tolerance & { readonly fuse?: boolean } = {},
 ): Promise<WrongKernel | null> {
-  const { program } = lowered(graph, fuse);
+  const { program } = lowered(graph, fuse, tested);
   const memory = new Map<string, Uint8Array>();
   elementsOf(graph).forEach(({ buffer, byteOffset, byteLength }, i) => {
     memory.set(`input ${i}`, new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength).slice());

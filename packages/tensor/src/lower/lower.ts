@@ -17,10 +17,15 @@ export interface LowerOptions {
   readonly key: string;
   /** `false`: one kernel per operation, for comparison. */
   readonly fuse?: boolean;
-  /** Buffers one kernel may take; 0 for no limit. */
+  /** Buffers one kernel may take, at least 5; 0 for no limit. Scratch memory counts as one. */
   readonly maxBindings?: number;
   /** Only the outputs, or only the positions that checks read. Default both. */
   readonly only?: "outputs" | "checks";
+  /**
+   * What a check found stands: the program is given each position of the run before, as inputs behind those of the
+   * region, and keeps it unless it is negative.
+   */
+  readonly standing?: boolean;
 }
 
 /** Where the elements of a wanted tensor are after a run. */
@@ -47,21 +52,21 @@ export const lower = (region: Region, options: LowerOptions & { readonly donated
  * wanted and after the graph is gone.
  */
 export function prepare(region: Region, options: LowerOptions): (donated?: ReadonlySet<number>) => Lowered {
-  const { outputs: wanted, checks, roots } = rootsOf(region, options.only);
+  const { outputs: wanted, checks, roots } = rootsOf(region, options);
   const computed = roots.filter((value) => value.op !== "input");
   const outputs = new Set(computed.map((value) => value.id));
   const fuse = options.fuse ?? true;
-  const scheduled = schedule(computed, { fuse });
-  const drafts = fuse
-    ? merge(scheduled.drafts, { outputs, maxBindings: options.maxBindings || Infinity })
-    : scheduled.drafts;
-
+  const maxBindings = options.maxBindings || Infinity;
+  const scheduled = schedule(computed, { fuse, maxBindings });
   const inputIds = new Map<number, number>();
   for (const value of [...scheduled.stored.values(), ...roots]) {
     if (is(value, "input")) inputIds.set(value.id, value.params.index);
   }
+  const apart = new Set([...outputs, ...inputIds.keys()]);
+  const drafts = fuse ? merge(scheduled.drafts, { outputs, apart, maxBindings }) : scheduled.drafts;
   const all = new Map<number, Value>([...scheduled.stored, ...computed.map((value) => [value.id, value] as const)]);
   const inputs = region.inputs.map(({ dtype, size }): BufferSpec => ({ dtype, length: size }));
+  if (options.standing) inputs.push(...checks.map(({ value }) => specOf(value)));
   const placeOf = (value: Value): ResultPlace =>
     is(value, "input")
       ? { space: "input", index: value.params.index }
@@ -91,7 +96,7 @@ interface Roots {
  * The value of every output, where one that is wanted twice is stored twice, so that no two results share memory; and
  * that of every check, where checks of one position are one.
  */
-function rootsOf(region: Region, only: LowerOptions["only"]): Roots {
+function rootsOf(region: Region, { only, standing }: LowerOptions): Roots {
   const values = new Values();
   const found = regionValues(region, values);
   const seen = new Set<Value>();
@@ -109,11 +114,23 @@ function rootsOf(region: Region, only: LowerOptions["only"]): Roots {
       if (!checks.has(root)) checks.set(root, index);
     });
   }
+  const positions = [...checks].map(([value, index], i) => ({
+    value: standing ? standingOf(values, value, region.inputs.length + i) : value,
+    index,
+  }));
   return {
     outputs,
-    checks: [...checks].map(([value, index]) => ({ value, index })),
-    roots: [...outputs, ...[...checks.keys()].filter((value) => !seen.has(value))],
+    checks: positions,
+    roots: [...outputs, ...positions.flatMap(({ value }) => (seen.has(value) ? [] : [value]))],
   };
+}
+
+/** The position in input `index` if that is one, else the one found now. */
+function standingOf(values: Values, found: Value, index: number): Value {
+  const { shape, dtype } = found;
+  const before = values.intern("input", [], shape, dtype, { index });
+  const none = values.make("less", [before, values.constant(0, shape, dtype)], shape, "bool", {});
+  return values.make("where", [none, found, before], shape, dtype, {});
 }
 
 /** A reshape has the same elements in the same order: its source can stand for it. */

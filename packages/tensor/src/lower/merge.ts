@@ -4,6 +4,7 @@
  * normalization), neighbours that read the same data. Every join keeps each element's arithmetic as it was.
  */
 import { sameShape, sizeOf, stridesOf } from "../core/shape.ts";
+import { bindingsOf } from "./bindings.ts";
 import { commonRefinement, dropUnitAxes, groupsOf, refineAxes, regroupAxes, withAxes } from "./axes.ts";
 import {
   type ContractDraft,
@@ -22,6 +23,8 @@ import type { Affine, Scalar, Stage, StoreStage } from "./program.ts";
 export interface MergeOptions {
   /** Ids of values that must be in memory at the end. */
   readonly outputs: ReadonlySet<number>;
+  /** Ids of values with a buffer each: those, and what is given. */
+  readonly apart: ReadonlySet<number>;
   /** Buffers one kernel may take. */
   readonly maxBindings: number;
 }
@@ -172,8 +175,8 @@ function mapResults(stages: readonly Stage[], place: (stage: number) => number):
   return stages.map((stage) => ({ ...stage, body: rewrite(stage.body) }));
 }
 
-const fits = (draft: Draft, { maxBindings }: MergeOptions): boolean =>
-  new Set([...readsOf(draft), ...writesOf(draft)]).size <= maxBindings &&
+const fits = (draft: Draft, { apart, maxBindings }: MergeOptions): boolean =>
+  bindingsOf(draft, apart) <= maxBindings &&
   scalarsOf(bodiesOf(draft)).length <= LARGEST_KERNEL;
 
 /** One draft that does the work of both, or null where their loops do not match. */

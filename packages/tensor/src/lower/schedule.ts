@@ -3,6 +3,7 @@
  * where it is read. Joining drafts that walk over the same elements is the business of `merge.ts`.
  */
 import { axesOf, otherAxes, sizeOf, stridesOf } from "../core/shape.ts";
+import { limitReads } from "./bindings.ts";
 import type { Draft } from "./draft.ts";
 import { orderOf } from "./ir.ts";
 import { type Operation, type Value, is } from "./value.ts";
@@ -34,11 +35,20 @@ const isAnchor = (value: Value): boolean =>
   !isMovement(value) &&
   !(is(value, "constant") || is(value, "iota") || is(value, "random") || is(value, "gather") || is(value, "input"));
 
-/** Schedules the kernels that compute `outputs`. `fuse: false` gives every value a buffer of its own. */
-export function schedule(outputs: readonly Value[], options: { readonly fuse: boolean }): Schedule {
+export interface ScheduleOptions {
+  /** `false` gives every value a buffer of its own. */
+  readonly fuse: boolean;
+  /** Buffers one kernel may take. */
+  readonly maxBindings: number;
+}
+
+/** Schedules the kernels that compute `outputs`. */
+export function schedule(outputs: readonly Value[], options: ScheduleOptions): Schedule {
   const order = orderOf(outputs);
   const wanted = new Set<Value>(outputs.filter((value) => value.op !== "input"));
+  const apart = new Set([...wanted, ...order.filter((value) => value.op === "input")]);
   chooseStored(order, wanted, options.fuse);
+  limitReads(order, wanted, apart, options.maxBindings);
 
   const drafts: Draft[] = [];
   const stored = new Map<number, Value>();

@@ -1,7 +1,7 @@
 /**
  * What a backend is: memory and programs, on one screen. Nothing above `lower` knows which one runs.
  */
-import type { DType } from "../core/dtype.ts";
+import type { DType, StoredArray } from "../core/dtype.ts";
 import type { Program } from "../lower/program.ts";
 
 /** What a backend can do, as plain data: part of every cache key. */
@@ -9,7 +9,7 @@ export interface Capabilities {
   /** `cpu-simd128-fma:2`, `webgpu:nvidia:f16` … */
   readonly name: string;
   readonly dtypes: ReadonlySet<DType>;
-  /** Buffers one kernel may take. */
+  /** Buffers one kernel may take; the scratch memory of a run is one. */
   readonly maxBindings: number;
   readonly maxBufferBytes: number;
   /** Whether `readSync` exists. */
@@ -38,8 +38,10 @@ export interface Backend extends AsyncDisposable {
   /** A copy of `bytes` bytes from `offset`, after the work queued so far. */
   read(buffer: BackendBuffer, offset: number, bytes: number): Promise<ArrayBuffer>;
   readSync?(buffer: BackendBuffer, offset: number, bytes: number): ArrayBuffer;
+  /** As `readSync`, of the elements from the first on, into an array that exists: for a few, where a copy costs more. */
+  readInto?(buffer: BackendBuffer, target: StoredArray): void;
   compile(program: Program): Executable | Promise<Executable>;
-  /** Enqueued, in call order. `buffers` are the program's inputs, then its outputs. */
+  /** Enqueued, in call order. `buffers` are the program's inputs, then its outputs; the list is the caller's again afterwards. */
   run(executable: Executable, buffers: readonly BackendBuffer[]): void;
   /** Hands queued work to the device. */
   flush(): void;

@@ -23,6 +23,7 @@ import type { Lowered } from "../lower/lower.ts";
 import type { Program } from "../lower/program.ts";
 import { type TreeStructure, flattenTree, matchesStructure, unflattenTree } from "../tree/index.ts";
 import type { BackendBuffer } from "./backend.ts";
+import { StandingChecks } from "./checks.ts";
 import type { Device } from "./device.ts";
 import { bufferOf, differentDevices, evaluateOn, prepareFor, runChecks } from "./evaluate.ts";
 import { DeviceStorage, HostStorage } from "./storage.ts";
@@ -76,6 +77,8 @@ interface Trace {
   readonly failures: readonly Fail[];
   /** The checks alone, run before the usual program overwrites what it was given. */
   readonly guard: Lowered | null;
+  /** What the checks found so far, on a device that cannot be read at once. */
+  readonly standing: StandingChecks | null;
 }
 
 /**
@@ -112,7 +115,10 @@ export function compile<A extends readonly unknown[], R>(
 
 /** The code of a compiled function goes when the function does. */
 const abandoned = new FinalizationRegistry<readonly Trace[]>((traces) => {
-  for (const { device, programs } of traces) for (const program of programs()) device.forget(program);
+  for (const { device, programs, standing } of traces) {
+    for (const program of programs()) device.forget(program);
+    standing?.dispose();
+  }
 });
 
 /** The trace that fits the arguments; their leaves are appended to `leaves`. The latest trace is tried first. */
@@ -214,6 +220,8 @@ function finishTrace(
   const donated = flat.flatMap(({ leaves }, arg) => leaves.map(() => donate.has(arg)));
   const given = new Set(donated.flatMap((yes, i) => (yes ? [i] : [])));
   const programs = planPrograms(device, region, given, `${name}#${firstId}`);
+  const failures = failuresOf(order);
+  const isStanding = stands(device) && programs.usual.checks.length > 0;
   return {
     device,
     args: flat.map(({ structure }) => structure),
@@ -222,15 +230,20 @@ function finishTrace(
     captured,
     result: result.structure,
     outputs: result.leaves.map(({ shape, dtype }) => ({ shape, dtype })),
-    failures: failuresOf(order),
+    failures,
     ...programs,
+    standing: isStanding ? new StandingChecks(device, programs.usual, failures) : null,
   };
 }
+
+/** Whether failures are known only with the next read: nothing is won then by checks that go first. */
+const stands = (device: Device): boolean => !device.backend.readSync;
 
 /**
  * The programs of a region. Where nothing is overwritten, what checks read comes out of the program itself, and a
  * failure gives nothing out. Where results take over memory, checks go first, in a program of their own; unless they
- * need a product or a factorization: computing that twice costs more than fresh memory for the results does.
+ * need a product or a factorization: computing that twice costs more than fresh memory for the results does. A device
+ * that is not read at once has its checks in the program always: whatever they find, the run is under way.
  */
 function planPrograms(
   device: Device,
@@ -238,13 +251,13 @@ function planPrograms(
   donated: ReadonlySet<number>,
   key: string,
 ): Pick<Trace, "usual" | "safe" | "takesOver" | "programs" | "guard"> {
-  const planned = prepareFor(device, region, key);
+  const planned = prepareFor(device, region, key, { standing: stands(device) });
   let usual = planned(donated);
   let guard: Lowered | null = null;
-  if (overwrites(usual) && usual.checks.length > 0) {
-    guard = prepareFor(device, region, `${key} checks`, "checks")();
+  if (!stands(device) && overwrites(usual) && usual.checks.length > 0) {
+    guard = prepareFor(device, region, `${key} checks`, { only: "checks" })();
     const isCheap = guard.program.kernels.every(({ kind }) => kind === "loop");
-    usual = isCheap ? prepareFor(device, region, `${key} results`, "outputs")(donated) : planned();
+    usual = isCheap ? prepareFor(device, region, `${key} results`, { only: "outputs" })(donated) : planned();
     if (!isCheap) guard = null;
   }
   const takesOver = overwrites(usual);
@@ -279,6 +292,7 @@ function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
     inputs.push(buffer);
   }
   for (const tensor of trace.captured) inputs.push(bufferOf(device, tensor));
+  if (trace.standing) inputs.push(...trace.standing.given());
   try {
     const lowered = canDonate(trace, leaves) ? trace.usual : trace.safe();
     if (trace.guard && lowered === trace.usual) runGuard(trace, trace.guard, inputs);
@@ -288,8 +302,11 @@ function run(trace: Trace, leaves: readonly Tensor[], name: string): unknown {
       outputs.push(spec.alias === undefined ? device.allocate(spec.dtype, spec.length) : inputs[spec.alias]!);
     }
     device.run(program, inputs.concat(outputs));
-    if (lowered.checks.length > 0) checkResults(trace, lowered, inputs, outputs);
-    for (let i = lowered.given; i < outputs.length; i++) device.release(outputs[i]!);
+    if (trace.standing) trace.standing.take(outputs.slice(lowered.given));
+    else {
+      if (lowered.checks.length > 0) checkResults(trace, lowered, inputs, outputs);
+      for (let i = lowered.given; i < outputs.length; i++) device.release(outputs[i]!);
+    }
     const storages: (DeviceStorage | HostStorage)[] = [];
     for (let i = 0; i < lowered.given; i++) storages.push(storageOf(device, program.outputs[i]!, outputs[i]!, leaves));
     const tensors: Tensor[] = [];

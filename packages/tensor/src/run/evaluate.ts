@@ -183,9 +183,9 @@ export const prepareFor = (
   device: Device,
   region: Pick<EvaluationRegion, "inputs" | "outputs">,
   key: string,
-  only?: LowerOptions["only"],
+  options: Pick<LowerOptions, "only" | "standing"> = {},
 ): ReturnType<typeof prepare> =>
-  prepare(region, { key, maxBindings: device.backend.capabilities.maxBindings, ...(only && { only }) });
+  prepare(region, { key, maxBindings: device.backend.capabilities.maxBindings, ...options });
 
 /** The buffer of a stored tensor; a host tensor moves to the device. */
 export function bufferOf(device: Device, tensor: Tensor): BackendBuffer {
