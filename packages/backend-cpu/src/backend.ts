@@ -4,8 +4,8 @@
  * reads need no queue and freed memory can be reused at once. Owns program records and the decision how many
  * threads run a program; code generation, memory, barriers and threads are rooms of their own.
  */
-import type { Backend, BackendBuffer, Capabilities, Executable, Program } from "@dormouse/tensor/graph";
-import { checkBuffers, checkRange, dtypes, foreignBufferError, freedBufferError } from "@dormouse/tensor/graph";
+import type { Backend, BackendBuffer, Capabilities, Executable, Program, StoredArray } from "@dormouse/tensor/graph";
+import { bytesOf, checkBuffers, checkRange, dtypes, foreignBufferError, freedBufferError } from "@dormouse/tensor/graph";
 import { DeviceError, ValueError } from "@dormouse/tensor";
 import { Arena, type ArenaBlock, type ArenaStatistics } from "./arena.ts";
 import { barriersOf, baseOf } from "./barriers.ts";
@@ -76,6 +76,8 @@ class CpuExecutable implements Executable {
   readonly threads: number;
   /** Bytes of temporaries and of scratch behind them. */
   readonly workspaceBytes: number;
+  /** Bytes that each buffer of a run must have. */
+  readonly bufferBytes: readonly number[];
   disposed = false;
   readonly #release: (executable: CpuExecutable) => void;
 
@@ -92,6 +94,7 @@ class CpuExecutable implements Executable {
     this.kernels = kernels;
     this.threads = threads;
     this.workspaceBytes = scratchOffset(program) + scratchBytes;
+    this.bufferBytes = [...program.inputs, ...program.outputs].map(({ dtype, length }) => length * bytesOf(dtype));
     this.#release = release;
   }
 
@@ -151,7 +154,7 @@ export async function createCpuBackend(generators: Generators, options: CpuOptio
   return new WasmBackend(
     {
       name: `cpu-simd${wide ? "256" : "128"}${features.fma ? "-fma" : ""}:${size}`,
-      dtypes: new Set(dtypes.filter((dtype) => dtype !== "float16")),
+      dtypes: new Set(dtypes),
       maxBindings: 1024,
       maxBufferBytes: pages * 65536 - 2 * control.end,
       syncRead: true,
@@ -175,6 +178,7 @@ class WasmBackend implements CpuBackend {
   /** Views of the memory; made anew when it has grown. */
   #bytes = new Uint8Array(0);
   #words = new Int32Array(0);
+  #floats = new Float32Array(0);
 
   constructor(
     capabilities: Capabilities,
@@ -211,7 +215,9 @@ class WasmBackend implements CpuBackend {
     const { address } = blockOf("write", buffer);
     checkRange("write", buffer, offset, data.byteLength);
     this.#refresh();
-    this.#bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), address + offset);
+    // A batch of every step: what is copied as it is needs no view of its own.
+    if (data instanceof Float32Array && offset % 4 === 0) this.#floats.set(data, (address + offset) / 4);
+    else this.#bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), address + offset);
   }
 
   // An async function, so that a bad range rejects rather than throws.
@@ -226,6 +232,16 @@ class WasmBackend implements CpuBackend {
     this.#refresh();
     // Of shared memory too, a slice is a copy that is not shared.
     return this.#bytes.slice(address + offset, address + offset + bytes).buffer;
+  }
+
+  readInto(buffer: BackendBuffer, target: StoredArray): void {
+    this.#requireAlive("read");
+    const { address } = blockOf("read", buffer);
+    checkRange("read", buffer, 0, target.byteLength);
+    this.#refresh();
+    const memory = this.#memoryAs(target);
+    const start = address / target.BYTES_PER_ELEMENT;
+    for (let i = 0; i < target.length; i++) target[i] = memory[start + i]!;
   }
 
   compile(program: Program): Executable {
@@ -253,18 +269,23 @@ class WasmBackend implements CpuBackend {
         hint: "compile the program again",
       });
     }
-    const { program, record, threads, workspaceBytes } = executable;
+    const { program, record, threads, workspaceBytes, bufferBytes } = executable;
     // Kernels trust their addresses, so a run with wrong buffers must not start.
-    checkBuffers(program, buffers);
-    const workspace = workspaceBytes > 0 ? this.#arena.allocate(workspaceBytes) : null;
+    if (buffers.length !== bufferBytes.length) checkBuffers(program, buffers);
     this.#refresh();
-    const words = this.#words;
     const header = record.address / 4;
-    const bases = words[header + recordWords.bases]! / 4;
-    for (let i = 0; i < buffers.length; i++) words[bases + i] = blockOf("run", buffers[i]!).address;
+    const bases = this.#words[header + recordWords.bases]! / 4;
+    for (let i = 0; i < buffers.length; i++) {
+      const buffer = buffers[i]!;
+      const { address } = blockOf("run", buffer);
+      if (buffer.bytes < bufferBytes[i]!) checkBuffers(program, buffers);
+      this.#words[bases + i] = address;
+    }
+    const workspace = workspaceBytes > 0 ? this.#arena.allocate(workspaceBytes) : null;
     if (workspace) {
-      words[bases + buffers.length] = workspace.address;
-      words[header + recordWords.scratch] = workspace.address + scratchOffset(program);
+      this.#refresh();
+      this.#words[bases + buffers.length] = workspace.address;
+      this.#words[header + recordWords.scratch] = workspace.address + scratchOffset(program);
     }
     if (threads > 1) this.#team!.settle();
     try {
@@ -301,6 +322,14 @@ class WasmBackend implements CpuBackend {
     if (this.#bytes.buffer === buffer) return;
     this.#bytes = new Uint8Array(buffer);
     this.#words = new Int32Array(buffer);
+    this.#floats = new Float32Array(buffer);
+  }
+
+  /** The memory as an array of the same type. */
+  #memoryAs(array: StoredArray): StoredArray {
+    if (array instanceof Float32Array) return this.#floats;
+    if (array instanceof Int32Array) return this.#words;
+    return new (array.constructor as new (buffer: ArrayBufferLike) => StoredArray)(this.#words.buffer);
   }
 
   #forget({ record, kernels }: CpuExecutable): void {

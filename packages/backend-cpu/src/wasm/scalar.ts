@@ -135,6 +135,7 @@ export class ScalarCode {
     const write = (effect: Effect): void => this.nest.do(effect);
     if (place.active === 4 && stride === 1) {
       if (bytes === 1) return write(v128.store32_lane(address, pack(dtype, value[0]!, this.nest), 0, offset));
+      if (bytes === 2) return write(v128.store64_lane(address, packHalves(value[0]!, this.nest), 0, offset));
       if (value.length === 1) return write(v128.store(address, value[0]!, offset));
       const base = this.nest.here(address);
       value.forEach((part, i) => write(v128.store(base, part, offset + 16 * i)));
@@ -151,6 +152,7 @@ export class ScalarCode {
       const shift = offset + Math.max(step, 0);
       if (bytes === 8) write(v128.store64_lane(target, parts[lane >> 1]!, lane & 1, shift));
       else if (bytesPart) write(v128.store8_lane(target, bytesPart, lane, shift));
+      else if (bytes === 2) write(v128.store16_lane(target, parts[0]!, 2 * lane, shift));
       else write(v128.store32_lane(target, parts[0]!, lane, shift));
     }
   }
@@ -382,18 +384,20 @@ interface Reader {
   readonly nest: Nest;
 }
 
-/** All lanes: as one vector, as one element repeated, or one by one. Bytes come as 0..255 in i32x4. */
+/** All lanes: as one vector, as one element repeated, or one by one. Bytes and halves come as unsigned numbers in i32x4. */
 function readAll(reader: Reader): Vector[] {
   const { dtype, address, offset, stride, moves, active, nest } = reader;
   const bytes = bytesOf(dtype);
   if (!moves && (stride === 0 || active === 1)) {
     if (bytes === 1) return [i32x4.splat(i32.load8_u(address, offset))];
+    if (bytes === 2) return [i32x4.splat(i32.load16_u(address, offset))];
     if (bytes === 4) return [v128.load32_splat(address, offset)];
     const part = nest.here(v128.load64_splat(address, offset));
     return [part, part];
   }
   if (!moves && stride === 1) {
     if (bytes === 1) return [widen(v128.load32_zero(address, offset))];
+    if (bytes === 2) return [v128.load16x4_u(address, offset)];
     if (bytes === 4) return [v128.load(address, offset)];
     const base = nest.here(address);
     return [v128.load(base, offset), v128.load(base, offset + 16)];
@@ -420,6 +424,7 @@ function readLane({ dtype, address, offset, stride, moves }: Reader, into: Vecto
   // A lane's own address is inside, so that the step may not hide in the instruction's offset.
   const at = step === 0 ? moved : plus(moved, step);
   if (bytes === 1) return i32x4.replace_lane(into, i32.load8_u(at, offset), lane);
+  if (bytes === 2) return i32x4.replace_lane(into, i32.load16_u(at, offset), lane);
   if (bytes === 4) return v128.load32_lane(at, into, lane, offset);
   return v128.load64_lane(at, into, lane & 1, offset);
 }
@@ -430,6 +435,10 @@ const rawFill = (dtype: DType, part: Vector, nest: Nest): Vector =>
 
 /** Four bytes in the lowest lane as i32x4. */
 const widen = (x: Vector): Vector => i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(x));
+
+/** The low half of every lane in the lower half of the vector. */
+const packHalves = (value: Vector, nest: Nest): Vector =>
+  i8x16.shuffle(value, nest.hold(i32x4.const(0)), [0, 1, 4, 5, 8, 9, 12, 13, 16, 16, 16, 16, 16, 16, 16, 16]);
 
 /** The low byte of every lane in the lowest lane; masks become 0 and 1. */
 function pack(dtype: DType, value: Vector, nest: Nest): Vector {

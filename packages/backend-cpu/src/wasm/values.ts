@@ -1,12 +1,14 @@
 /**
  * Arithmetic on four lanes of any dtype. A value is a list of vectors: one i32x4 or f32x4, two f64x2 for float64, a mask
- * of -1 and 0 in i32x4 for bool, and 0..255 in i32x4 for uint8. Owns what each scalar operation means; refuses addresses
- * and loops.
+ * of -1 and 0 in i32x4 for bool, 0..255 in i32x4 for uint8, and 16-bit patterns in i32x4 for float16, which is only
+ * cast. Owns what each scalar operation means; refuses addresses and loops.
  */
+import { float16Bits } from "@dormouse/tensor/graph";
 import { ValueError } from "@dormouse/tensor";
 import type { DType } from "@dormouse/tensor";
 import type { ScalarOp } from "@dormouse/tensor/graph";
 import { f32x4, f64x2, i32, i32x4, i64x2, v128 } from "./encoder.ts";
+import { narrowToHalves, widenHalves } from "./half.ts";
 import { Lanes } from "./math.ts";
 import type { Vector } from "./math.ts";
 import { sine32, sine64 } from "./angle.ts";
@@ -49,6 +51,7 @@ export class Values {
       const part = this.nest.hold(f64x2.const(value));
       return [part, part];
     }
+    if (dtype === "float16") return [this.nest.hold(i32x4.const(float16Bits(value)))];
     if (dtype === "bool") return [this.nest.hold(i32x4.const(value === 0 ? 0 : -1))];
     const integer = Number.isFinite(value) ? Math.trunc(value) : value > 0 ? 2147483647 : value < 0 ? -2147483648 : 0;
     return [this.nest.hold(i32x4.const(dtype === "uint8" ? integer & 255 : integer))];
@@ -268,10 +271,12 @@ export class Values {
     return v128.xor(x, y);
   }
 
-  /** Float to integer saturates; integers keep their low bits. */
+  /** Float to integer saturates; integers keep their low bits. float16 meets float32 only. */
   cast(from: DType, to: DType, value: Value): Value {
     if (from === to) return value;
     const [a] = value as readonly [Vector];
+    if (from === "float16") return [widenHalves(this.nest, a)];
+    if (to === "float16") return [narrowToHalves(this.nest, a)];
     if (to === "bool") {
       const zero = this.constant(from, 0);
       return [v128.not(this.equal(from, value, zero))];
