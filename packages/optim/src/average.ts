@@ -3,7 +3,7 @@ import {
   type Tensor, add, cast, div, equal, greaterEqual, less, logicalAnd, logicalOr, mapTree, mul, remainder, sub, where, zeros,
 } from "@dormouse/tensor";
 import { requireWhole, requireWithin } from "./options.ts";
-import { isFloat } from "./transform.ts";
+import { isFloat, widened } from "./transform.ts";
 
 /**
  * One step of an exponential moving average of parameters: `decay · average + (1 - decay) · params` at every float
@@ -15,7 +15,8 @@ import { isFloat } from "./transform.ts";
  */
 export function ema<P>(average: P, params: P, { decay = 0.999 }: { readonly decay?: number } = {}): P {
   requireWithin("ema", "decay", decay, 0, 1);
-  return mapTree((a, p) => (isFloat(a) ? add(mul(a, decay), mul(p!, 1 - decay)) : p!), average, params);
+  const mix = (a: Tensor, p: Tensor): Tensor => cast(add(mul(widened(a), decay), mul(widened(p), 1 - decay)), a.dtype);
+  return mapTree((a, p) => (isFloat(a) ? mix(a, p!) : p!), average, params);
 }
 
 /** Which weights enter an average. */

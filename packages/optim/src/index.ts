@@ -17,6 +17,8 @@ export {
 export { type Plateau, type PlateauOptions, type PlateauState, reduceOnPlateau } from "./plateau.ts";
 export { type Groups, byPath, frozen } from "./groups.ts";
 export { type AccumulateOptions, accumulate } from "./accumulate.ts";
+export { type LossScaleOptions, dynamicLossScale, lossScaleOf, skippedStepsOf } from "./loss-scale.ts";
+export { type MixedPrecisionOptions, mixedPrecision } from "./mixed-precision.ts";
 export {
   type AveragedWeights, type AveragingOptions, type WeightAverage, type WeightEmaOptions, ema, swa, weightEma,
 } from "./average.ts";

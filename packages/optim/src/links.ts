@@ -9,7 +9,7 @@ import {
 import { requireWithin } from "./options.ts";
 import { type Rate, type Schedule, toSchedule } from "./schedules.ts";
 import {
-  type ByPath, type Moment, type State, type Transform, erased, isFloat, isNested, mapUpdates, perDType, sharedDType,
+  type ByPath, type Moment, type State, type Transform, erased, isFloat, isNested, mapUpdates, perDType, sharedDType, widened,
 } from "./transform.ts";
 
 /** A transform without state. */
@@ -25,7 +25,7 @@ export interface DecayOptions {
 }
 
 /** Statistics that a layer keeps among its tensors have no gradient, and must not shrink either. */
-const isLearned = (path: string): boolean => !/(^|\.)running[A-Z]\w*$/.test(path);
+export const isLearned = (path: string): boolean => !/(^|\.)running[A-Z]\w*$/.test(path);
 
 /**
  * Adds `decay · parameter` to every update: before the scaling of an optimizer this is the L2 penalty
@@ -63,7 +63,7 @@ export function globalNorm(tree: unknown, { p = 2 }: NormOptions = {}): Tensor<[
   if (!(p > 0)) throw new ValueError("globalNorm", `p is ${p}`, { received: p, hint: "use a positive number or Infinity" });
   const tensors = treeLeaves(tree).filter((tensor) => isFloat(tensor) && tensor.size > 0);
   const dtype = sharedDType(Object.fromEntries(tensors.entries()));
-  const parts = tensors.map((tensor) => cast(partOf(tensor, p), dtype));
+  const parts = tensors.map((tensor) => cast(partOf(widened(tensor), p), dtype));
   const join = p === Infinity ? maximum : add;
   const total = parts.reduce<Tensor<[]>>((a, b) => join(a, b), full([], 0, { dtype }));
   return rootOf(total, p);

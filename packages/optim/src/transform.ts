@@ -45,8 +45,8 @@ export interface Optimizer {
   init(params: unknown): State;
   /**
    * The parameters and the state after a step along `gradient`, a tree like `params`. Only float tensors are updated,
-   * everything else is handed through. Throws `ValueError` where gradient and parameters, or state and parameters, do
-   * not fit.
+   * everything else is handed through. Of float16 tensors the state is float32, and only the new value is rounded.
+   * Throws `ValueError` where gradient and parameters, or state and parameters, do not fit.
    */
   update<P>(gradient: P, state: State, params: P): [params: P, state: State];
 }
@@ -116,12 +116,15 @@ interface Parameters {
   readonly byPath: ByPath;
 }
 
-export const isFloat = ({ dtype }: Tensor): boolean => dtype === "float32" || dtype === "float64";
+export const isFloat = ({ dtype }: Tensor): boolean => dtype === "float16" || dtype === "float32" || dtype === "float64";
+
+/** A float16 tensor as float32, which is what transforms see of it; others as they are. */
+export const widened = (x: Tensor): Tensor => (x.dtype === "float16" ? cast(x, "float32") : x);
 
 function parametersOf(tree: unknown): Parameters {
   const { leaves, structure } = flattenTree(tree);
   const paths = namedLeaves(tree).map(([path, tensor]) => (isFloat(tensor) ? path : null));
-  const byPath = Object.fromEntries(paths.flatMap((path, i) => (path === null ? [] : [[path, leaves[i]!]])));
+  const byPath = Object.fromEntries(paths.flatMap((path, i) => (path === null ? [] : [[path, widened(leaves[i]!)]])));
   return { structure, leaves, paths, byPath };
 }
 
@@ -139,7 +142,7 @@ function updatesOf({ structure, leaves, paths }: Parameters, gradient: unknown):
   paths.forEach((path, i) => {
     if (path === null) return;
     requireFit(path, leaves[i]!, slopes[i]!);
-    entries.push([path, slopes[i]!]);
+    entries.push([path, widened(slopes[i]!)]);
   });
   return Object.fromEntries(entries);
 }
@@ -193,7 +196,7 @@ function subtract({ structure, leaves, paths }: Parameters, updates: ByPath): un
     structure,
     leaves.map((leaf, i) => {
       const update = paths[i] === null ? undefined : updates[paths[i]!];
-      return update ? sub(leaf, update) : leaf;
+      return update ? cast(sub(widened(leaf), update), leaf.dtype) : leaf;
     }),
   );
 }

@@ -4,30 +4,38 @@
  */
 import { valueAndGrad } from "@dormouse/autograd";
 import { observed } from "@dormouse/nn";
+import { mixedPrecision } from "@dormouse/optim";
 import { type Key, type Tensor, namedLeaves } from "@dormouse/tensor";
 import { type Example, type Forward, outputsOf } from "./forward.ts";
 import type { Score } from "./totals.ts";
 
-/** The first tensor of a step that holds NaN or an infinity, in words. */
+/**
+ * The first tensor of a step that holds NaN or an infinity, in words. `scale` is the loss scale of mixed precision,
+ * null where the step was float32.
+ */
 export async function firstNotFinite<M extends object>(
-  model: M, { x, y }: Example, key: Key, forward: Forward<M>, loss: Score,
+  model: M, { x, y }: Example, key: Key, forward: Forward<M>, loss: Score, scale: number | null = null,
 ): Promise<string> {
+  const inside = scale === null ? "" : " in float16";
+  const asTrained = <R>(f: (m: M, x: Tensor) => R): ((m: M, x: Tensor) => R) =>
+    scale === null ? f : mixedPrecision(f, { scale });
   const weight = await firstOf(namedLeaves(model));
   if (weight !== null) return `the weight ${weight}`;
   if (!(await allFinite(x))) return "the input x";
   if (!(await allFinite(y))) return "the target y";
 
   const layers: [string, Tensor][] = [];
-  const watched = observed(model, (path, _layer, output) => void layers.push([path, output]));
-  const outputs = outputsOf(forward(watched, x, { key }));
+  const watch = (m: M): M => observed(m, (path, _layer, output) => void layers.push([path, output]));
+  const outputs = asTrained((m: M, x: Tensor) => outputsOf(forward(watch(m), x, { key })))(model, x);
   const layer = await firstOf(layers);
-  if (layer !== null) return `the output of ${layer || "the model"}`;
-  if (!(await allFinite(outputs))) return "the output of the model";
+  if (layer !== null) return `the output of ${layer || "the model"}${inside}`;
+  if (!(await allFinite(outputs))) return `the output of the model${inside}`;
 
-  const [value, gradient] = valueAndGrad((m: M) => loss(outputsOf(forward(m, x, { key })), y))(model);
+  const through = asTrained((m: M, x: Tensor) => outputsOf(forward(m, x, { key })));
+  const [value, gradient] = valueAndGrad((m: M) => loss(through(m, x), y))(model);
   if (!(await allFinite(value))) return "the loss";
   const slope = await firstOf(namedLeaves(gradient));
-  return slope === null ? "the norm of the gradient" : `the gradient of ${slope}`;
+  return slope === null ? "the norm of the gradient" : `the gradient of ${slope}${inside}`;
 }
 
 /** The first weight of a model that is not finite, in words, or null. */
@@ -42,6 +50,6 @@ async function firstOf(tensors: readonly (readonly [string, Tensor])[]): Promise
 }
 
 async function allFinite(x: Tensor): Promise<boolean> {
-  if (x.dtype !== "float32" && x.dtype !== "float64") return true;
+  if (x.dtype !== "float16" && x.dtype !== "float32" && x.dtype !== "float64") return true;
   return (await x.data()).every((value) => Number.isFinite(value));
 }

@@ -5,7 +5,10 @@
  */
 import { valueAndGrad } from "@dormouse/autograd";
 import { type Source, loader } from "@dormouse/data";
-import { type AveragedWeights, type Optimizer, type State, type WeightAverage, globalNorm, learningRateOf } from "@dormouse/optim";
+import {
+  type AveragedWeights, type LossScaleOptions, type Optimizer, type State, type WeightAverage, globalNorm, learningRateOf,
+  lossScaleOf,
+} from "@dormouse/optim";
 import { type Key, type Tensor, ValueError, compile, foldIn, isFinite, key, mapTree, treeLeaves, where } from "@dormouse/tensor";
 import { firstNotFinite, weightNotFinite } from "./diagnose.ts";
 import { DivergedError } from "./errors.ts";
@@ -13,6 +16,7 @@ import {
   type Example, type Forward, defaultForward, isPair, outputsOf, release, requireExample, requireScalar,
 } from "./forward.ts";
 import { breathe } from "./pace.ts";
+import { type Arithmetic, type Precision, arithmeticOf } from "./precision.ts";
 import {
   type Metrics, type Score, type Scores, type Sums, type Totals, addScores, addStep, emptySums, emptyTotals, readScores, readTotals,
 } from "./totals.ts";
@@ -29,6 +33,9 @@ export interface EpochReport {
   readonly learningRate: number | null;
   /** The norm of the whole gradient before anything clips it, as a mean over the steps; null where there is none. */
   readonly gradientNorm: number | null;
+  /** In mixed precision: the loss scale of the step that comes next, and the steps of this epoch that were left out. */
+  readonly lossScale?: number;
+  readonly skippedSteps?: number;
 }
 
 /** One report within an epoch; a few a second at most. */
@@ -44,7 +51,7 @@ export interface StepReport {
   /** What the rest of the run will take at this pace, if all epochs are run and time allows. */
   readonly secondsLeft: number;
   readonly learningRate: number | null;
-  /** Of the last step. */
+  /** Of the last step; in mixed precision of the last that was not left out. */
   readonly gradientNorm: number;
 }
 
@@ -102,6 +109,13 @@ export interface FitOptions<M> {
   readonly forward?: Forward<M>;
   /** Averages the weights at every step, as `weightEma` or `swa` of `@dormouse/optim`. Default: no average. */
   readonly averaging?: WeightAverage;
+  /**
+   * "mixed" computes the forward and the backward pass of a step in float16, with a loss scale that adapts; weights,
+   * the loss, metrics, the optimizer and validation are float32. Default "float32".
+   */
+  readonly precision?: Precision;
+  /** How the loss scale of mixed precision begins and changes, as `dynamicLossScale` of `@dormouse/optim` takes it. */
+  readonly lossScale?: LossScaleOptions;
   /** Ends the run after the step that is going on when so many seconds have been trained; that epoch counts as one. */
   readonly maxSeconds?: number;
   /** Ends the run cleanly after the step that is going on. */
@@ -116,7 +130,9 @@ const REPORT_INTERVAL = 200;
  * its memory goes to its successors.
  *
  * From the first step on whose loss or gradient is not finite the weights stay as they are, and `DivergedError` names
- * the tensor and the step. Throws `ValueError` for options out of range and for an empty dataset.
+ * the tensor and the step. In mixed precision a gradient that is too large for float16 is not the end: its step is left
+ * out and the loss scale falls, as long as it can. Throws `ValueError` for options out of range and for an empty dataset,
+ * `DeviceError` for mixed precision on a device without float16.
  *
  * @example
  * const run = await fit(model, { data: { train }, loss: crossEntropy, optimizer: adam(), epochs: 3 });
@@ -130,13 +146,15 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
   }
   const batches = loader(data.train, { batch, shuffle: seed });
   const forward = options.forward ?? defaultForward<M>;
-  const step = trainingStep(forward, options);
+  const arithmetic = arithmeticOf(options.precision ?? "float32", options.optimizer, options.lossScale);
+  const isMixed = arithmetic.precision === "mixed";
+  const step = trainingStep(forward, options, arithmetic);
   const score = scoring(forward, options, batch);
   const isHealthy = compile((m: M) => isFinite(globalNorm(m)), { name: "weights" });
 
-  const nothing = (): Totals => emptyTotals(options.metrics);
+  const nothing = (): Totals => emptyTotals(options.metrics, arithmetic.precision);
   let current: Progress<M> = {
-    model, state: options.optimizer.init(model), average: options.averaging?.init(model) ?? null,
+    model, state: arithmetic.optimizer.init(model), average: options.averaging?.init(model) ?? null,
     history: [], epochs, step: 0, totals: nothing(), seconds: 0,
   };
   let reason: StopReason = "finished";
@@ -161,7 +179,8 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
       const totals = await readTotals(current.totals);
       if (totals.bad < 0) return totals;
       const [example] = batches.epoch(epoch, totals.bad);
-      const tensor = await firstNotFinite(current.model, example!, foldIn(epochKey, totals.bad), forward, options.loss);
+      const scale = isMixed ? await lossScaleOf(current.state as State).item() : null;
+      const tensor = await firstNotFinite(current.model, example!, foldIn(epochKey, totals.bad), forward, options.loss, scale);
       throw new DivergedError(totals.bad, epoch, tensor, totals.scores["loss"]!);
     };
     for (const example of batches.epoch(epoch, first)) {
@@ -191,7 +210,7 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
       };
       for (const callback of callbacks) await callback.step?.(report, current);
     }
-    const { scores: train, meanNorm } = await read();
+    const { scores: train, meanNorm, skipped } = await read();
     release(epochKey, runKey);
     if (!(await isHealthy(current.model).item())) {
       const weight = await weightNotFinite(current.model);
@@ -207,6 +226,7 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
     const report: EpochReport = {
       epoch, train, validation, seconds: (performance.now() - started) / 1000,
       learningRate: await rateOf(current.state), gradientNorm: meanNorm,
+      ...(isMixed && { lossScale: await lossScaleOf(current.state as State).item(), skippedSteps: skipped }),
     };
     current = { ...current, history: [...current.history, report], step: 0, totals: nothing(), seconds: 0 };
     for (const callback of callbacks) change(await callback.epoch?.(report, current));
@@ -276,12 +296,14 @@ export async function predict<M extends object>(
  * nor does any after it. That, and the norm of the gradient, cost 3 µs of a step of 20 µs (10-64-10, batches of 32), and
  * less than timing can tell of steps of 3 ms (784-256-128-10) and 17 ms (a CNN).
  */
-function trainingStep<M extends object>(forward: Forward<M>, { loss, optimizer, averaging, metrics = {} }: FitOptions<M>) {
+function trainingStep<M extends object>(
+  forward: Forward<M>, { loss, averaging, metrics = {} }: FitOptions<M>, { optimizer, inStep, hasRoom }: Arithmetic,
+) {
   return compile(
     (model: M, state: unknown, totals: Totals, average: AveragedWeights<M> | null, x: Tensor, y: Tensor, epochKey: Key) => {
-      const key = foldIn(epochKey, totals.steps);
+      const through = inStep(forward, foldIn(epochKey, totals.steps), state);
       const lossOf = (m: M) => {
-        const result = forward(m, x, { key });
+        const result = through(m, x);
         const outputs = outputsOf(result);
         const objective = loss(outputs, y);
         requireScalar(objective);
@@ -290,7 +312,7 @@ function trainingStep<M extends object>(forward: Forward<M>, { loss, optimizer, 
       const [value, gradient, { outputs, next }] = valueAndGrad(lossOf, { hasAux: true })(model);
       const [updated, nextState] = optimizer.update(gradient, state as never, next);
       const scores = { loss: value, ...scoresOf(metrics, outputs, y) };
-      const [sums, healthy] = addStep(totals, scores, globalNorm(gradient), x.shape[0]!);
+      const [sums, healthy] = addStep(totals, scores, globalNorm(gradient), x.shape[0]!, hasRoom(state, nextState));
       const unless = <T>(after: T, before: T): T => mapTree((a, b) => where(healthy, a, b!), after, before);
       const kept = unless(updated, model);
       const nextAverage = averaging && average ? averaging.update(average, kept) : null;

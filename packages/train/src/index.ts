@@ -21,6 +21,7 @@ export {
   progress,
   reduceRate,
 } from "./callbacks.ts";
+export type { Precision } from "./precision.ts";
 export { type CheckpointOptions, checkpoint } from "./checkpoint.ts";
 export { type RateCurve, type RateFinderOptions, findLearningRate } from "./rate-finder.ts";
 export { type Metrics, type Score, type Scores, type Sums, type Totals, emptyTotals } from "./totals.ts";

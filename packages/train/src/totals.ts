@@ -2,7 +2,8 @@
  * Sums over the examples of a pass, kept on the device so that a step reads nothing back. Owns what is summed and how
  * it is read; when to read belongs to the loop.
  */
-import { type Tensor, add, cast, isFinite, less, logicalAnd, mul, tensor, where } from "@dormouse/tensor";
+import { type Tensor, add, cast, isFinite, less, logicalAnd, logicalOr, mul, tensor, where } from "@dormouse/tensor";
+import type { Precision } from "./precision.ts";
 
 /** A scalar of outputs and targets: a loss, or a metric that is a mean over the examples of a batch. */
 export type Score = (outputs: Tensor, targets: Tensor) => Tensor;
@@ -28,6 +29,8 @@ export interface Totals extends Sums {
   /** The norm of the whole gradient, before anything clips it: of the last step, and summed. */
   readonly norm: Tensor;
   readonly norms: Tensor;
+  /** Steps whose gradient was too large for float16, int32. They count for neither norm. Only in mixed precision. */
+  readonly skipped?: Tensor;
 }
 
 const zero = (): Tensor => tensor(0, { dtype: "float32" });
@@ -39,12 +42,13 @@ export const emptySums = (metrics: Metrics = {}): Sums => ({
 });
 
 /** The totals before the first step of an epoch. */
-export const emptyTotals = (metrics?: Metrics): Totals => ({
+export const emptyTotals = (metrics?: Metrics, precision: Precision = "float32"): Totals => ({
   ...emptySums(metrics),
   steps: tensor(0, { dtype: "int32" }),
   bad: tensor(-1, { dtype: "int32" }),
   norm: zero(),
   norms: zero(),
+  ...(precision === "mixed" && { skipped: tensor(0, { dtype: "int32" }) }),
 });
 
 /** Adds the scores of one batch. */
@@ -55,20 +59,27 @@ export const addScores = (totals: Sums, scores: Readonly<Record<string, Tensor>>
   examples: add(totals.examples, examples),
 });
 
-/** Adds one step of training; `healthy` says whether all steps so far were, this one included. */
+/**
+ * Adds one step of training; `healthy` says whether all steps so far were, this one included. In mixed precision a
+ * gradient that is not finite is no harm while there is room for a smaller scale.
+ */
 export function addStep(
   totals: Totals, scores: Readonly<Record<string, Tensor>>, gradientNorm: Tensor, examples: number,
+  hasRoom: Tensor | null = null,
 ): readonly [totals: Totals, healthy: Tensor] {
-  const fine = logicalAnd(isFinite(scores["loss"]!), isFinite(gradientNorm));
+  const isFiniteNorm = isFinite(gradientNorm);
+  const fine = logicalAnd(isFinite(scores["loss"]!), hasRoom ? logicalOr(isFiniteNorm, hasRoom) : isFiniteNorm);
   const before = less(totals.bad, 0);
   const healthy = logicalAnd(before, fine);
   const norm = cast(gradientNorm, "float32");
+  const { skipped } = totals;
   const next = {
     ...addScores(totals, scores, examples),
     steps: add(totals.steps, 1),
     bad: where(healthy, totals.bad, where(before, totals.steps, totals.bad)),
-    norm,
-    norms: add(totals.norms, norm),
+    norm: skipped ? where(isFiniteNorm, norm, totals.norm) : norm,
+    norms: add(totals.norms, skipped ? where(isFiniteNorm, norm, 0) : norm),
+    ...(skipped && { skipped: where(isFiniteNorm, skipped, add(skipped, 1)) }),
   };
   return [next, healthy];
 }
@@ -87,11 +98,17 @@ export interface TotalsRead {
   /** The first step that was not finite, or −1. */
   readonly bad: number;
   readonly norm: number;
-  readonly meanNorm: number;
+  /** Null where no gradient was finite. */
+  readonly meanNorm: number | null;
+  /** Steps left out in mixed precision. */
+  readonly skipped: number;
 }
 
 /** Reads the totals of training. */
 export async function readTotals(totals: Totals): Promise<TotalsRead> {
-  const [bad, steps, norm, norms] = await Promise.all([totals.bad, totals.steps, totals.norm, totals.norms].map((each) => each.item()));
-  return { scores: await readScores(totals), bad: bad!, norm: norm!, meanNorm: norms! / steps! };
+  const read = [totals.bad, totals.steps, totals.norm, totals.norms, ...(totals.skipped ? [totals.skipped] : [])];
+  const numbers = await Promise.all(read.map((each) => each.item()));
+  const [bad, steps, norm, norms, skipped = 0] = numbers as [number, number, number, number, number?];
+  const meanNorm = steps === skipped ? null : norms / (steps - skipped);
+  return { scores: await readScores(totals), bad, norm, meanNorm, skipped };
 }
