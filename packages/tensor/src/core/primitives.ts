@@ -7,7 +7,7 @@ import { type DType, isFloat } from "./dtype.ts";
 import { DTypeError, ShapeError } from "./errors.ts";
 import { type Shape, otherAxes, sameShape, showShape, sizeOf } from "./shape.ts";
 import { type Factorization, factorLength } from "./factorization.ts";
-import { Tensor } from "./tensor.ts";
+import { Tensor, noSources } from "./tensor.ts";
 
 type None = Readonly<Record<never, never>>;
 const none: None = Object.freeze({});
@@ -211,7 +211,7 @@ export const primitive = {
   },
   placeholder: (shape: Shape, dtype: DType): Tensor => node("placeholder", [], shape, dtype, none),
   /** A node that will be given its storage by the caller. */
-  buffer: (shape: Shape, dtype: DType): Tensor => node("buffer", [], shape, dtype, none),
+  buffer: (shape: Shape, dtype: DType): Tensor => node("buffer", noSources, shape, dtype, none),
   iota: (length: number, dtype: DType = "int32"): Tensor => {
     const indices = node("iota", [], [length], "int32", none);
     return primitive.cast(indices, dtype);

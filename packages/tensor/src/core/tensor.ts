@@ -35,6 +35,9 @@ export interface Spent {
   readonly origin: Error | null;
 }
 
+/** Shared by all nodes that have none: every one counts in a step of microseconds. */
+export const noSources: readonly Tensor[] = Object.freeze([]);
+
 let nextId = 0;
 /** Nodes made from now on have at least this id. */
 export const nextTensorId = (): number => nextId;
@@ -158,8 +161,12 @@ export class Tensor<S extends Shape = Shape> implements Disposable {
 }
 
 /** Marks a tensor as given up and lets go of what only it was holding. */
-export function spend(tensor: Tensor, why: string, origin: Error | null = captureOrigin()): void {
-  tensor.spent = { why, origin };
+export const spend = (tensor: Tensor, why: string, origin: Error | null = captureOrigin()): void =>
+  spendFor(tensor, { why, origin });
+
+/** As `spend`, for a reason that many tensors share. */
+export function spendFor(tensor: Tensor, reason: Spent): void {
+  tensor.spent = reason;
   if (tensor.consumers === 0) letGo(tensor);
 }
 
@@ -175,9 +182,10 @@ function letGo(tensor: Tensor): void {
  * nobody else reads was only a step on the way: it stays usable, but no longer keeps alive what it was made of.
  */
 export function forgetSources(tensor: Tensor): void {
-  const sources = tensor.sources;
-  tensor.sources = [];
-  if (tensor.released) tensor.released = false;
+  const { sources } = tensor;
+  tensor.sources = noSources;
+  if (sources.length === 0) tensor.released = false;
+  else if (tensor.released) tensor.released = false;
   else dropConsumer(sources);
 }
 

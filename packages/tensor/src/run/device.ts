@@ -2,7 +2,7 @@
  * A device: a backend with a memory of compiled programs, an ordered queue and the bookkeeping of buffers. Evaluation
  * (`evaluate.ts`) and compiled functions (`compile.ts`) run through it; it knows nothing about graphs.
  */
-import { type DType, type TypedArray, bytesOf, toStored, viewOf } from "../core/dtype.ts";
+import { type DType, type TypedArray, allocate, bytesOf, toStored, viewOf } from "../core/dtype.ts";
 import { DeviceError } from "../core/errors.ts";
 import { NumericalWarning, warn } from "../core/warnings.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -140,10 +140,16 @@ export class Device implements BufferOwner, AsyncDisposable {
     });
   }
 
-  /** Frees a buffer and returns its elements, if the device can be read at once. */
+  /** Frees a buffer of a few elements and returns them, if the device can be read at once. */
   takeOut({ dtype, length }: BufferSpec, buffer: BackendBuffer): TypedArray | null {
     if (!this.backend.readSync || this.#queue) return null;
-    const elements = viewOf(dtype, this.backend.readSync(buffer, 0, length * bytesOf(dtype)));
+    let elements: TypedArray;
+    if (this.backend.readInto && dtype !== "float16") {
+      elements = allocate(dtype, length);
+      this.backend.readInto(buffer, elements);
+    } else {
+      elements = viewOf(dtype, this.backend.readSync(buffer, 0, length * bytesOf(dtype)));
+    }
     this.release(buffer);
     return elements;
   }
@@ -182,7 +188,7 @@ export class Device implements BufferOwner, AsyncDisposable {
     void Promise.resolve(executable).then((compiled) => compiled?.dispose?.());
   }
 
-  /** Enqueues a run; the buffers are the program's inputs, then its outputs. */
+  /** Enqueues a run; the buffers are the program's inputs, then its outputs, in a list that stays the caller's. */
   run(program: Program, buffers: readonly BackendBuffer[]): void {
     const executable = this.#executable(program);
     this.#runs++;
@@ -190,9 +196,11 @@ export class Device implements BufferOwner, AsyncDisposable {
       this.backend.run(executable, buffers);
       return;
     }
+    // The caller's list may be another run's by then.
+    const kept = [...buffers];
     const before = this.#queue ?? Promise.resolve();
     const after = before
-      .then(async () => this.backend.run(await executable, buffers))
+      .then(async () => this.backend.run(await executable, kept))
       .catch((failure: unknown) => void (this.#failure ??= failure))
       .then(() => void (this.#queue === after && (this.#queue = null)));
     this.#queue = after;
