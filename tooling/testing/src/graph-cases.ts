@@ -4,13 +4,14 @@
  */
 import { env } from "node:process";
 import fc from "fast-check";
+import type { FloatType } from "@dormouse/tensor";
 import type { GraphOptions } from "./random-graph.ts";
 
 /** A random graph: `randomGraph(seed, options)`. */
 export interface GraphCase extends GraphOptions {
   readonly seed: number;
   readonly nodes: number;
-  readonly dtype: "float32" | "float64";
+  readonly dtype: FloatType;
 }
 
 /** Graphs a test tries: `usual`, or what the environment variable DORMOUSE_GRAPHS says. */

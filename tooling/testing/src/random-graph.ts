@@ -4,19 +4,19 @@
  * `random-nodes.ts`, `random-movement.ts` and `random-structure.ts`. Floats stay within a few units and are in general position, so that a
  * comparison with a tolerance means something even below a `floor` or an `argmax`.
  */
-import type { DType, Shape, Tensor, TypedArray } from "@dormouse/tensor";
-import { HostStorage, allocate, axesOf, isFloat, primitive as p, sameShape, sizeOf } from "@dormouse/tensor/graph";
+import type { DType, FloatType, Shape, Tensor, TypedArray } from "@dormouse/tensor";
+import { HostStorage, allocate, axesOf, isFloat, primitive as p, roundTo, sameShape, sizeOf } from "@dormouse/tensor/graph";
 import { movement } from "./random-movement.ts";
 import { nodes } from "./random-nodes.ts";
 import { type Random, randomSource } from "./random-source.ts";
 import { structure } from "./random-structure.ts";
 
 export interface GraphOptions {
-  /** Of the floats. Default float64. A float32 graph is smooth: rounding must not decide a branch. */
-  readonly dtype?: "float32" | "float64";
+  /** Of the floats. Default float64. Any other graph is smooth: rounding must not decide a branch. */
+  readonly dtype?: FloatType;
   /** About how many nodes. Default 4 to 17, by the seed. */
   readonly nodes?: number;
-  /** Only nodes whose floats depend differentiably on the inputs. Default: in float32. */
+  /** Only nodes whose floats depend differentiably on the inputs. Default: not in float64. */
   readonly smooth?: boolean;
   /** Some elements of float inputs are NaN, ±∞ or −0. Default false. */
   readonly extremes?: boolean;
@@ -46,7 +46,7 @@ export interface RandomGraph {
 /** What a maker of nodes draws from. */
 export interface Pool {
   readonly random: Random;
-  readonly dtype: "float32" | "float64";
+  readonly dtype: FloatType;
   readonly smooth: boolean;
   readonly wide: boolean;
   /** A new input; elements default to a few units around zero. */
@@ -101,14 +101,14 @@ export function randomFunction(seed: number, options: GraphOptions = {}): Random
 /** Every run with one seed makes the same choices, whatever `makeInput` returns. */
 function grow(seed: number, options: GraphOptions, makeInput: (input: GraphInput) => Tensor): Tensor[] {
   const { dtype = "float64", extremes = false, wide = false } = options;
-  const smooth = options.smooth ?? dtype === "float32";
+  const smooth = options.smooth ?? dtype !== "float64";
   const random = randomSource(seed);
   const { below, chance, pick } = random;
   const inputs = new Set<Tensor>();
 
   const input: Pool["input"] = (shape, of = dtype, element = elementOf(of, random, extremes)) => {
     const data = allocate(of, sizeOf(shape));
-    for (let i = 0; i < data.length; i++) data[i] = element();
+    for (let i = 0; i < data.length; i++) data[i] = of === "float16" ? roundTo(of, element()) : element();
     const tensor = makeInput({ shape, dtype: of, data });
     inputs.add(tensor);
     return tensor;

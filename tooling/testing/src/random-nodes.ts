@@ -47,9 +47,11 @@ const elementwise: readonly Maker[] = [
     const x = float();
     return p.where(random.pick([p.less, p.lessEqual, p.equal])(x, like(x)), like(x), x);
   },
-  // Through the other precision and back: only where a rounding to float32 is within the tolerance.
+  // Through another precision and back: only where its rounding is within the tolerance.
   ({ float, dtype, random }) =>
-    dtype === "float32" ? p.cast(random.pick([p.sin, p.atan, p.neg])(p.cast(float(), "float64")), dtype) : null,
+    dtype === "float64"
+      ? null
+      : p.cast(random.pick([p.sin, p.atan, p.neg])(p.cast(float(), dtype === "float16" ? "float32" : "float64")), dtype),
 ];
 
 const reductions: readonly Maker[] = [
@@ -242,8 +244,9 @@ const integers: readonly Maker[] = [
     const key = input(chance(0.7) ? [2] : [1 + below(3), 2], "uint32", () => Math.floor(next() * 2 ** 32));
     const bits = p.random(key, shape(), below(3));
     if (chance(0.3)) return bits;
-    const x = p.cast(bits, dtype);
-    return p.mul(x, constantLike(x, 2 ** -32));
+    // A word is beyond the largest float16.
+    const x = p.cast(bits, dtype === "float16" ? "float32" : dtype);
+    return p.cast(p.mul(x, constantLike(x, 2 ** -32)), dtype);
   },
 ];
 

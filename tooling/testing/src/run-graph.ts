@@ -2,7 +2,7 @@
  * Running a graph on a bare backend, below devices and evaluation; and the search for what went wrong there: every
  * step of a program on two backends, each time from the memory of the first, until one writes something else.
  */
-import type { TypedArray } from "@dormouse/tensor";
+import type { DType, TypedArray } from "@dormouse/tensor";
 import {
   type Backend,
   type Executable,
@@ -10,17 +10,19 @@ import {
   type Kernel,
   type Program,
   type Slot,
+  type StoredArray,
   bytesOf,
   isFloat,
   lower,
+  toStored,
   viewOf,
 } from "@dormouse/tensor/graph";
 import { type Tolerance, differenceOf } from "./close.ts";
 import type { RandomGraph } from "./random-graph.ts";
 
-/** The elements an input of a random graph holds. */
-const elementsOf = ({ inputs }: RandomGraph): TypedArray[] =>
-  inputs.map(({ storage }) => (storage as HostStorage).data);
+/** The elements an input of a random graph holds, as a device stores them. */
+const elementsOf = ({ inputs }: RandomGraph): StoredArray[] =>
+  inputs.map(({ storage, dtype }) => toStored(dtype, (storage as HostStorage).data));
 
 /**
  * Lowers a graph over host tensors for a backend, runs it `times` times on fresh memory, and returns the elements of
@@ -57,7 +59,7 @@ let serial = 0;
 const lowered = (graph: RandomGraph, fuse: boolean, { capabilities: { maxBindings } }: Backend) =>
   lower(graph, { key: `test graph ${serial++}`, fuse, maxBindings });
 
-function filled(backend: Backend, data: TypedArray) {
+function filled(backend: Backend, data: StoredArray) {
   const buffer = backend.alloc(data.byteLength);
   backend.write(buffer, data);
   return buffer;
@@ -107,7 +109,7 @@ export async function firstWrongKernel(
         const found = { step, kernel, argument, element, differing, length: wanted.length };
         return { ...found, actual: got[element]!, expected: wanted[element]! };
       }
-      memory.set(places[argument]!, bytesOfArray(wanted));
+      memory.set(places[argument]!, bytesOfArray(dtype, wanted));
     }
   }
   return null;
@@ -120,8 +122,10 @@ function placeOf({ outputs }: Program, slot: Slot): string {
   return alias === undefined ? `${slot.space} ${slot.index}` : `input ${alias}`;
 }
 
-const bytesOfArray = ({ buffer, byteOffset, byteLength }: TypedArray): Uint8Array =>
-  new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength).slice();
+function bytesOfArray(dtype: DType, values: TypedArray): Uint8Array {
+  const { buffer, byteOffset, byteLength } = toStored(dtype, values);
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength).slice();
+}
 
 /** Runs one kernel over copies of `memory`; arguments at one place share a buffer. Returns the elements of each. */
 async function runAlone(
