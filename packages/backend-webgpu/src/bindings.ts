@@ -7,6 +7,7 @@
  */
 import { DeviceError, type DType } from "@dormouse/tensor";
 import { type Kernel, type Program, type Slot, bytesOf } from "@dormouse/tensor/graph";
+import { boundBytes } from "./wgsl/memory.ts";
 import type { Layout } from "./wgsl/shader.ts";
 
 /** A range of the memory of a run. */
@@ -48,7 +49,7 @@ export function bindStep(program: Program, kernel: Kernel, slots: readonly Slot[
     const key = `${buffer} ${offset}`;
     const place = places.get(key) ?? { buffer, offset, bytes: 0, written: false };
     places.set(key, place);
-    place.bytes = Math.max(place.bytes, wordsOf(length, dtype));
+    place.bytes = Math.max(place.bytes, boundBytes(length * bytesOf(dtype)));
     place.written ||= access !== "read";
     return place;
   });

@@ -8,6 +8,7 @@
  */
 import type { LoopKernel, Scalar, Stage, StoreStage } from "@dormouse/tensor/graph";
 import { sizeOf } from "@dormouse/tensor/graph";
+import { generateMap } from "./map.ts";
 import { combinerOf } from "./reduce.ts";
 import { emitScalars, scalarOrder } from "./scalar.ts";
 import { type GeneratedKernel, type Layout, LANES, Shader, affineText, indented, unravel } from "./shader.ts";
@@ -27,6 +28,8 @@ export function generateLoop(kernel: LoopKernel, layout: Layout): GeneratedKerne
   const rows = sizeOf(kernel.outer);
   const length = sizeOf(kernel.inner);
   if (rows === 0) return { dispatches: [], clears: [], scratchBytes: 0 };
+  const map = generateMap(kernel, layout);
+  if (map) return map;
   const shader = new Shader(kernel.args, layout);
   const plan = planRows(kernel, rows, length);
   const groups = Math.ceil(rows / plan.rows);

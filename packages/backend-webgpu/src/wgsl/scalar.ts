@@ -39,12 +39,14 @@ export interface Surroundings {
   readonly index: readonly (string | null)[];
   /** Names of the results of stages. */
   readonly results: ReadonlyMap<number, string>;
+  /** Names of scalars that the surroundings have computed. */
+  readonly given?: ReadonlyMap<Scalar, string>;
 }
 
 /** Statements that compute `roots`, and the expression of each. */
 export function emitScalars(
   roots: readonly Scalar[],
-  { shader, index, results }: Surroundings,
+  { shader, index, results, given }: Surroundings,
 ): { readonly lines: string[]; readonly values: readonly string[] } {
   const lines: string[] = [];
   const names = new Map<Scalar, string>();
@@ -63,6 +65,11 @@ export function emitScalars(
   };
 
   for (const scalar of scalarOrder(roots)) {
+    const name = given?.get(scalar);
+    if (name !== undefined) {
+      names.set(scalar, name);
+      continue;
+    }
     switch (scalar.op) {
       case "const":
         names.set(scalar, literal(shader, scalar.dtype, scalar.value));

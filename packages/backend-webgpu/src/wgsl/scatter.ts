@@ -17,7 +17,7 @@ export function generateScatter(kernel: ScatterKernel, layout: Layout): Generate
   const clears = [kernel.arg];
   if (sizeOf(kernel.axes) === 0 || kernel.args[kernel.arg]!.length === 0) return { dispatches: [], clears, scratchBytes: 0 };
   const search = planSearch(kernel);
-  const shader = new Shader(kernel.args, layout, search ? [] : [kernel.arg]);
+  const shader = new Shader(kernel.args, layout, { atomic: search ? [] : [kernel.arg] });
   const { groups, body } = search ? searching(kernel, shader, search) : adding(kernel, shader);
   return { dispatches: [shader.finish(groups, body)], clears, scratchBytes: 0 };
 }

@@ -1,13 +1,13 @@
 /**
- * The text of one shader: bindings, the functions it calls, workgroup memory and an entry point. Owns how elements lie
- * in buffers and how a grid is folded to the three dimensions of a dispatch; refuses to know what is computed.
- *
- * `bool` and `uint8` have four elements in a word. Several invocations may write one word, so a buffer of bytes that a
- * kernel writes is atomic: every byte is cleared and set without touching its neighbors.
+ * The text of one shader: bindings, the functions it calls, workgroup memory and an entry point. Owns how a grid is folded
+ * to the three dimensions of a dispatch; how elements lie in buffers is the business of `memory.ts`. Refuses to know what
+ * is computed.
  */
-import type { DType } from "@dormouse/tensor";
 import type { KernelArgument } from "@dormouse/tensor/graph";
 import { OPAQUE_ZERO, functionsFor } from "./math.ts";
+import { Memory } from "./memory.ts";
+
+export { typeOf } from "./memory.ts";
 
 /** Workgroups that a dispatch may have along one dimension; every adapter allows this many. */
 export const MOST_GROUPS = 65535;
@@ -15,6 +15,17 @@ export const MOST_GROUPS = 65535;
 export const LANES = 256;
 /** Invocations that share a matrix: most matrices are small, and a barrier costs what its workgroup is large. */
 export const MATRIX_LANES = 64;
+
+/** What generators may use of a GPU beyond what every one has. */
+export interface Target {
+  /** Invocations of its smallest subgroups, or 0 where it has no operations on them. */
+  readonly subgroups: number;
+  /** Bytes of workgroup memory. */
+  readonly workgroupBytes: number;
+}
+
+/** What every GPU has. */
+export const plainTarget: Target = { subgroups: 0, workgroupBytes: 16384 };
 
 /** Which binding each argument of a kernel has. Arguments in the same memory share one. */
 export interface Layout {
@@ -50,18 +61,6 @@ export interface GeneratedKernel {
   /** Bytes of memory of its own. */
   readonly scratchBytes: number;
 }
-
-/** WGSL types of values. Bytes are computed with as u32. */
-export const typeOf: Readonly<Record<DType, string>> = {
-  float32: "f32",
-  float64: "f64",
-  int32: "i32",
-  uint32: "u32",
-  uint8: "u32",
-  bool: "bool",
-};
-
-const isByte = (dtype: DType): boolean => dtype === "uint8" || dtype === "bool";
 
 /** A number that is not an element: an address or a count. */
 const whole = (value: number): string => (value === -2147483648 ? "i32(-2147483648)" : `${value}`);
@@ -104,22 +103,38 @@ export function unravel(
   return { lines, names };
 }
 
+/** What a generator says of its accesses before it makes them. */
+export interface Accesses {
+  /** Arguments that are added to atomically, as words. */
+  readonly atomic?: readonly number[];
+  /** Arguments that are read in quads, and if they are written, then only so. */
+  readonly quads?: readonly number[];
+}
+
 /** Collects a shader. Generators ask it for loads and stores, and hand it the body of `main`. */
 export class Shader {
   readonly #args: readonly KernelArgument[];
   readonly #layout: Layout;
   readonly #functions = new Set<string>();
+  readonly #extensions = new Set<string>();
   readonly #declarations: string[] = [];
-  readonly #accessors = new Set<string>();
-  readonly #atomic: readonly number[];
+  /** One for each binding. */
+  readonly #memories: readonly Memory[];
   #names = 0;
-  #scratch: "f32" | "u32" | null = null;
+  #scratch: string | null = null;
 
-  /** `atomic`: arguments that are added to atomically, as words. */
-  constructor(args: readonly KernelArgument[], layout: Layout, atomic: readonly number[] = []) {
+  constructor(args: readonly KernelArgument[], layout: Layout, { atomic = [], quads = [] }: Accesses = {}) {
     this.#args = args;
     this.#layout = layout;
-    this.#atomic = atomic;
+    this.#memories = layout.writable.map((_, binding) => {
+      const uses = args.flatMap(({ dtype, access }, arg) =>
+        layout.bindingOf[arg] === binding
+          ? [{ dtype, isWritten: access !== "read", inQuads: quads.includes(arg), isAdded: atomic.includes(arg) }]
+          : [],
+      );
+      return new Memory(binding, uses, (name) => this.#functions.add(name));
+    });
+    for (const { extension } of this.#memories) if (extension) this.enable(extension);
   }
 
   /** The name of a library function, which the shader will contain. */
@@ -138,40 +153,39 @@ export class Shader {
     if (!this.#declarations.includes(text)) this.#declarations.push(text);
   }
 
+  /** Switches an extension of the language on. */
+  enable(extension: string): void {
+    this.#extensions.add(extension);
+  }
+
   /** The element at `address` as a value; null where the argument has none. */
   load(arg: number, address: string): string | null {
-    const binding = this.#layout.bindingOf[arg]!;
-    if (binding === null) return null;
-    const { dtype } = this.#args[arg]!;
-    const at = this.#within(arg, address);
-    if (!isByte(dtype)) {
-      const word = this.#isAtomic(binding) ? `atomicLoad(&b${binding}[${at}])` : `b${binding}[${at}]`;
-      return this.#elementOf(binding) === typeOf[dtype] ? word : `bitcast<${typeOf[dtype]}>(${word})`;
-    }
-    this.#accessors.add(`load ${binding}`);
-    const byte = `load_byte_${binding}(${at})`;
-    return dtype === "bool" ? `(${byte} != 0u)` : byte;
+    return this.#memoryOf(arg)?.load(this.#args[arg]!.dtype, this.#within(arg, address)) ?? null;
   }
 
   /** A statement that writes a value; null where the argument has no elements. */
   store(arg: number, address: string, value: string): string | null {
-    const binding = this.#layout.bindingOf[arg]!;
-    if (binding === null) return null;
-    const { dtype } = this.#args[arg]!;
-    const at = this.#within(arg, address);
-    if (!isByte(dtype)) {
-      const element = this.#elementOf(binding);
-      const word = element === typeOf[dtype] ? value : `bitcast<${element}>(${value})`;
-      return this.#isAtomic(binding) ? `atomicStore(&b${binding}[${at}], ${word});` : `b${binding}[${at}] = ${word};`;
-    }
-    this.#accessors.add(`store ${binding}`);
-    return `store_byte_${binding}(${at}, ${dtype === "bool" ? `u32(${value})` : value});`;
+    return this.#memoryOf(arg)?.store(this.#args[arg]!.dtype, this.#within(arg, address), value) ?? null;
   }
 
-  /** The atomic word of an element: of bytes, the word around it. For arguments that were named as atomic. */
+  /** The quad at `address`, a multiple of four, as a vector of values. */
+  loadQuad(arg: number, address: string): string {
+    return this.#memoryOf(arg)!.loadQuad(this.#args[arg]!.dtype, this.#within(arg, address));
+  }
+
+  /** A statement that writes a vector of values as a quad, or only its first `count` (u32). */
+  storeQuad(arg: number, address: string, value: string, count: string | null = null): string {
+    return this.#memoryOf(arg)!.storeQuad(this.#args[arg]!.dtype, this.#within(arg, address), value, count);
+  }
+
+  /** The atomic word of an element: of small ones, the word around it. For arguments that were named as atomic. */
   atomicWord(arg: number, address: string): string {
-    const at = this.#within(arg, address);
-    return `b${this.#layout.bindingOf[arg]!}[${isByte(this.#args[arg]!.dtype) ? `u32(${at}) >> 2u` : at}]`;
+    return this.#memoryOf(arg)!.word(this.#args[arg]!.dtype, this.#within(arg, address));
+  }
+
+  #memoryOf(arg: number): Memory | null {
+    const binding = this.#layout.bindingOf[arg]!;
+    return binding === null ? null : this.#memories[binding]!;
   }
 
   #within(arg: number, address: string): string {
@@ -180,7 +194,7 @@ export class Shader {
   }
 
   /** Makes the array `scratch` available: memory that the kernel asked for beside its arguments. */
-  useScratch(type: "f32" | "u32" = "f32"): void {
+  useScratch(type = "f32"): void {
     this.#scratch = type;
   }
 
@@ -190,12 +204,14 @@ export class Shader {
     const bindings = writable.map((mayWrite, binding): BoundMemory => ({ memory: bindingOf.indexOf(binding), writable: mayWrite }));
     const scratch = `@group(0) @binding(${bindings.length}) var<storage, read_write> scratch: array<${this.#scratch}>;`;
     if (this.#scratch) bindings.push({ memory: "scratch", writable: true });
+    const accessors = this.#memories.flatMap((memory) => memory.functions);
     const functions = functionsFor(this.#functions);
     const text = [
-      ...writable.map((_, binding) => this.#binding(binding)),
+      ...[...this.#extensions].sort().map((extension) => `enable ${extension};`),
+      ...this.#memories.map((memory, binding) => memory.declaration(writable[binding]!)),
       ...(this.#scratch ? [scratch] : []),
       functions,
-      ...[...this.#accessors].sort().map((accessor) => this.#accessor(accessor)),
+      ...accessors,
       ...this.#declarations,
       `@compute @workgroup_size(${lanes})`,
       "fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(local_invocation_index) lane: u32) {",
@@ -206,44 +222,6 @@ export class Shader {
       "}",
     ];
     return { wgsl: `${text.filter((line) => line !== "").join("\n")}\n`, groups, bindings };
-  }
-
-  #argumentsOf(binding: number): KernelArgument[] {
-    return this.#args.filter((_, arg) => this.#layout.bindingOf[arg] === binding);
-  }
-
-  #isAtomic(binding: number): boolean {
-    return (
-      this.#atomic.some((arg) => this.#layout.bindingOf[arg] === binding) ||
-      this.#argumentsOf(binding).some(({ dtype, access }) => access !== "read" && isByte(dtype))
-    );
-  }
-
-  /** The type of the words of a binding: that of its arguments where they agree and are not atomic, else bits. */
-  #elementOf(binding: number): string {
-    if (this.#isAtomic(binding)) return "u32";
-    const types = new Set(this.#argumentsOf(binding).map(({ dtype }) => (isByte(dtype) ? "u32" : typeOf[dtype])));
-    return types.size === 1 ? [...types][0]! : "u32";
-  }
-
-  #binding(binding: number): string {
-    const element = this.#isAtomic(binding) ? "atomic<u32>" : this.#elementOf(binding);
-    const access = this.#layout.writable[binding] ? "read_write" : "read";
-    return `@group(0) @binding(${binding}) var<storage, ${access}> b${binding}: array<${element}>;`;
-  }
-
-  #accessor(accessor: string): string {
-    const [what, binding] = accessor.split(" ") as ["load" | "store", string];
-    const word = `b${binding}[u32(at) >> 2u]`;
-    if (what === "load") {
-      const value = this.#isAtomic(Number(binding)) ? `atomicLoad(&${word})` : word;
-      return `fn load_byte_${binding}(at: i32) -> u32 { return (${value} >> ((u32(at) & 3u) * 8u)) & 255u; }`;
-    }
-    return `fn store_byte_${binding}(at: i32, value: u32) {
-  let shift = (u32(at) & 3u) * 8u;
-  atomicAnd(&${word}, ~(255u << shift));
-  atomicOr(&${word}, value << shift);
-}`;
   }
 }
 
