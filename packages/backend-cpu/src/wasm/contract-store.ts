@@ -9,10 +9,10 @@ import { i32, i32x4, i64, v128 } from "./encoder.ts";
 import type { GeneratorOptions } from "./generator.ts";
 import type { ModuleBuilder, Procedure } from "./module.ts";
 import { Nest, integer, plus, times } from "./nest.ts";
-import { fillTables } from "./pack.ts";
 import { eachNeighbors, indicesAt } from "./region.ts";
 import { ScalarCode } from "./scalar.ts";
 import type { Place } from "./scalar.ts";
+import { fillTables, tableSlack } from "./tables.ts";
 import { groupsOf, offsetAt, split } from "./views.ts";
 
 type Store = ContractPlan["kernel"]["stores"][number];
@@ -43,7 +43,7 @@ export function blockStore(
 ): BlockStore {
   const { stores, args, dtype } = plan.kernel;
   const moved = stores.length === 1 && stores[0]!.body.op === "result" && args[stores[0]!.arg]!.dtype === dtype;
-  if (moved) return { scratchBytes: 4 * (rowLength + 4), store: moveStore(module, plan, stores[0]!, rowLength) };
+  if (moved) return { scratchBytes: 4 * (rowLength + tableSlack), store: moveStore(module, plan, stores[0]!, rowLength) };
   return { scratchBytes: 0, store: computedStores(module, plan, rowLength, options) };
 }
 
@@ -107,7 +107,7 @@ function moveStore(module: ModuleBuilder, { kernel }: ContractPlan, { arg, at }:
         i32.mul(i32.add(i32.const(view.offset), offsetAt(view.batch, p.batch)), i32.const(bytes)),
       ),
     );
-    fillTables(f, p.scratch, rowLength + 4, [{ linear: view.n, scale: bytes }], p.column, p.columns, p.columns);
+    fillTables(f, p.scratch, rowLength + tableSlack, [{ linear: view.n, scale: bytes }], p.column, p.columns, p.columns);
     const [i, j, from, entry, to, vectorEnd] = [
       f.local("i32"),
       f.local("i32"),

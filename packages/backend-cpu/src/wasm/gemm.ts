@@ -101,7 +101,9 @@ function writeBlocks(
     right: layout.take(blocks.columns * (blocks.resident ? roundUp(plan.k, blocks.depth) : blocks.depth) * bytes),
     product: layout.take(direct ? 0 : blocks.rows * blocks.columns * bytes),
     spare: layout.take(tile.rows * width * bytes),
-    tables: layout.take(Math.max(left.scratchBytes, right.scratchBytes, store?.scratchBytes ?? 0)),
+    leftTables: layout.take(left.scratchBytes),
+    rightTables: layout.take(right.scratchBytes),
+    storeTables: layout.take(store?.scratchBytes ?? 0),
   };
 
   module.function(signature, (f, { arguments: args, scratch, threadIndex, threadCount }) => {
@@ -118,32 +120,23 @@ function writeBlocks(
         body();
       });
     };
+    if (left.reset) f.do(left.reset(area("leftTables")));
+    if (right.reset) f.do(right.reset(area("rightTables")));
     eachRegion(f, plan, tile.rows, width, threadIndex, threadCount, (batch, rows, columns) => {
       const rightAt = (): I32 =>
         blocks.resident
           ? i32.add(area("right"), i32.mul(i32.mul(depthBlock.at, columnBlock.padded), i32.const(bytes)))
           : area("right");
-      const pack = (packer: Packer, to: I32, x: { readonly at: I32; readonly count: I32 }): void =>
-        f.do(
-          call(
-            packer.pack,
-            args,
-            batch,
-            to,
-            x.at,
-            x.count,
-            depthBlock.at,
-            depthBlock.count,
-            depthBlock.padded,
-            area("tables"),
-          ),
-        );
+      const pack = (packer: Packer, to: I32, x: { readonly at: I32; readonly count: I32 }, tables: I32): void => {
+        const { at: k, count, padded } = depthBlock;
+        f.do(call(packer.pack, args, batch, to, x.at, x.count, k, count, padded, tables));
+      };
 
       f.set(columnBlock.at, columns.from);
       f.count(columnBlock.at, columns.to, blocks.columns, () => {
         f.set(columnBlock.count, least(i32.sub(columns.to, columnBlock.at), i32.const(blocks.columns)));
         f.set(columnBlock.padded, roundedUp(columnBlock.count, width));
-        if (blocks.resident) eachDepth(() => pack(right, rightAt(), columnBlock));
+        if (blocks.resident) eachDepth(() => pack(right, rightAt(), columnBlock, area("rightTables")));
 
         f.set(rowBlock.at, rows.from);
         f.count(rowBlock.at, rows.to, blocks.rows, () => {
@@ -151,8 +144,8 @@ function writeBlocks(
           if (plan.k === 0)
             f.do(memory.fill(area("product"), i32.const(0), i32.const(blocks.rows * blocks.columns * bytes)));
           eachDepth(() => {
-            if (!blocks.resident) pack(right, rightAt(), columnBlock);
-            pack(left, area("left"), rowBlock);
+            if (!blocks.resident) pack(right, rightAt(), columnBlock, area("rightTables"));
+            pack(left, area("left"), rowBlock, area("leftTables"));
             const result = direct
               ? [
                   directAddress(direct, args, batch, rowBlock.at, columnBlock.at, bytes),
@@ -177,7 +170,7 @@ function writeBlocks(
                 rowBlock.count,
                 columnBlock.at,
                 columnBlock.count,
-                area("tables"),
+                area("storeTables"),
               ),
             );
           }

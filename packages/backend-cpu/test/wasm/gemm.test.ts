@@ -318,8 +318,65 @@ describe("convolution as a product of windows", () => {
     ["channels last, exchanged", { last: true }],
     ["one pixel", { h: 1, w: 1 }],
     ["wide", { b: 1, c: 1, h: 28, w: 28, o: 16 }],
+    ["channels cut by blocks of the depth", { b: 1, c: 71, h: 5, w: 5 }],
+    ["channels cut by blocks of the depth, windows on the left", { b: 1, c: 71, h: 5, w: 5, windowsLeft: true }],
   ])("%s", (_, shape) => {
     for (const dtype of dtypes) check(...convolution(dtype, shape), { threads: 2, scale: 4 });
+  });
+});
+
+/** The gradient of the filters: windows of all images, over positions. */
+function filterGradient(
+  dtype: DType,
+  { b = 2, c = 3, h = 7, w = 9, o = 5, kernel = 3, stride = 1, padding = 1, fill = 0, exchanged = false } = {},
+): [ContractKernel, TypedArray[]] {
+  const out = (size: number): number => Math.floor((size + 2 * padding - kernel) / stride) + 1;
+  const [oh, ow] = [out(h), out(w)];
+  const buffers = [numbers(dtype, b * c * h * w, 7), numbers(dtype, b * o * oh * ow, 8), numbers(dtype, o * c * kernel ** 2, 9)];
+  // Axes [o, c, kh, kw, b, oh, ow], or [c, kh, kw, o, b, oh, ow].
+  const strides = (filter: number, [channel, u, v]: readonly number[], positions: readonly number[]): number[] => [
+    ...(exchanged ? [channel!, u!, v!, filter] : [filter, channel!, u!, v!]),
+    ...positions,
+  ];
+  const valid = [h, w].map((below, axis): Condition => {
+    const on = (value: number, at: number): number => (at === axis ? value : 0);
+    return { offset: -padding, below, strides: strides(0, [0, on(1, 0), on(1, 1)], [0, on(stride, 0), on(stride, 1)]) };
+  });
+  const positions = [c * h * w, w * stride, stride];
+  const windows = load(0, dtype, strides(0, [h * w, w, 1], positions), -padding * (w + 1), { valid, fill });
+  const cotangent = load(1, dtype, strides(oh * ow, [0, 0, 0], [o * oh * ow, ow, 1]));
+  const at = { offset: 0, strides: strides(c * kernel ** 2, [kernel ** 2, kernel, 1], [0, 0, 0]) };
+  return [
+    {
+      kind: "contract",
+      dtype,
+      args: argumentsOf(buffers, [dtype, dtype, dtype], [2]),
+      batch: [],
+      m: exchanged ? [c, kernel, kernel] : [o],
+      n: exchanged ? [o] : [c, kernel, kernel],
+      k: [b, oh, ow],
+      lhs: exchanged ? windows : cotangent,
+      rhs: exchanged ? cotangent : windows,
+      stores: [{ arg: 2, at, body: result(dtype) }],
+    },
+    buffers,
+  ];
+}
+
+describe("gradient of a filter as a product of windows", () => {
+  test.each<[string, Parameters<typeof filterGradient>[1]]>([
+    ["same padding", {}],
+    ["valid", { padding: 0 }],
+    ["stride 2", { stride: 2 }],
+    ["padding wider than the window", { padding: 5 }],
+    ["filled with 3", { fill: 3 }],
+    ["exchanged", { exchanged: true }],
+    ["one pixel", { h: 1, w: 1 }],
+    ["rows of two", { h: 5, w: 2 }],
+    ["positions cut by blocks of the depth", { b: 7, c: 1, h: 14, w: 14, o: 16 }],
+    ["every position a kind of its own", { b: 1, c: 2, h: 13, w: 13, kernel: 12, padding: 6 }],
+  ])("%s", (_, shape) => {
+    for (const dtype of dtypes) check(...filterGradient(dtype, shape), { threads: 2, scale: 4 });
   });
 });
 
