@@ -4,7 +4,6 @@
  * WebAssembly (`defineServe` in wasm/driver.ts) until something else is posted.
  */
 import { control, environmentImport } from "./wasm/driver.ts";
-import { kernelExport } from "./wasm/generator.ts";
 
 /** First message to a worker. */
 export interface WorkerSetup {
@@ -13,8 +12,8 @@ export interface WorkerSetup {
   readonly threadIndex: number;
 }
 
-/** Every later message: which table entries to fill, or to clear where there is no module. */
-export type WorkerUpdate = readonly (readonly [slot: number, module: WebAssembly.Module | null])[];
+/** Every later message: which table entries to fill with which export, or to clear where there is no module. */
+export type WorkerUpdate = readonly (readonly [slot: number, module: WebAssembly.Module | null, name: string])[];
 
 const at = (address: number): number => address / 4;
 
@@ -29,10 +28,12 @@ const setUp = (setup) => {
   port.postMessage("ready");
 };
 const update = (entries) => {
-  for (const [slot, module] of entries) {
+  const imports = { ${environmentImport}: { memory, barrier: driver.barrier } };
+  const instances = new Map();
+  for (const [slot, module, name] of entries) {
     if (slot >= table.length) table.grow(slot);
-    const imports = { ${environmentImport}: { memory, barrier: driver.barrier } };
-    table.set(slot, module && new WebAssembly.Instance(module, imports).exports.${kernelExport});
+    if (module && !instances.has(module)) instances.set(module, new WebAssembly.Instance(module, imports));
+    table.set(slot, module && instances.get(module).exports[name]);
   }
   handled++;
 };

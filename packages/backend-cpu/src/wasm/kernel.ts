@@ -1,6 +1,6 @@
 /**
- * From kernels to callable code: chooses the generator, compiles each distinct kernel once per device, keeps it in the
- * table that the driver calls through, and estimates what a kernel costs. Owns table slots; knows nothing about
+ * From kernels to callable code: chooses the generator, compiles each distinct kernel once per device (those of a
+ * program together), keeps it in the table that the driver calls through, and estimates what a kernel costs. Owns table slots; knows nothing about
  * programs, buffers or how threads wait.
  */
 import type { AxisRoutine, ContractKernel, Kernel, LoopKernel, RoutineKernel, Scalar, ScatterKernel } from "@dormouse/tensor/graph";
@@ -69,13 +69,14 @@ export class KernelTable {
     barrier: DriverExports["barrier"],
     update: WorkerUpdate[number][],
   ): CompiledKernel[] {
-    return kernels.map((kernel) => {
-      const key = kernelKey(kernel);
-      let entry = this.#entries.get(key);
-      if (!entry) {
-        entry = this.#compile(key, kernel, barrier, update);
-        this.#entries.set(key, entry);
-      }
+    const keys = kernels.map(kernelKey);
+    const unknown = new Map<string, Kernel>();
+    keys.forEach((key, i) => {
+      if (!this.#entries.has(key)) unknown.set(key, kernels[i]!);
+    });
+    if (unknown.size > 0) this.#compile(unknown, barrier, update);
+    return keys.map((key) => {
+      const entry = this.#entries.get(key)!;
       entry.users++;
       return entry;
     });
@@ -88,42 +89,56 @@ export class KernelTable {
       this.#entries.delete(entry.key);
       this.table.set(entry.slot, null);
       this.#vacant.push(entry.slot);
-      if (entry.parallel) update.push([entry.slot, null]);
+      if (entry.parallel) update.push([entry.slot, null, ""]);
     }
   }
 
+  /**
+   * Compiles kernels as one module, so that they share the code of tiles and packing: it is written once, and what the
+   * engine learns of it in the first product (faster code, after some use) serves all others.
+   */
   #compile(
-    key: string,
-    kernel: Kernel,
+    kernels: ReadonlyMap<string, Kernel>,
     barrier: DriverExports["barrier"],
     update: WorkerUpdate[number][],
-  ): Entry {
-    const { bytes, scratchBytes } = generate(kernel, this.#generators, this.#limits, this.#vectors);
+  ): void {
+    const { bytes, generated } = generate([...kernels.values()], this.#generators, this.#limits, this.#vectors);
     const module = new WebAssembly.Module(bytes);
     const imports = { [environmentImport]: { memory: this.#memory, barrier } };
-    const instance = new WebAssembly.Instance(module, imports);
-    const slot = this.#vacant.pop() ?? this.#next++;
-    if (slot >= this.table.length) this.table.grow(slot);
-    this.table.set(slot, instance.exports[kernelExport]);
-    const nanoseconds = estimateNanoseconds(kernel);
-    const parallel = nanoseconds >= parallelNanoseconds;
-    if (parallel) update.push([slot, module]);
-    return { key, slot, parallel, nanoseconds, scratchBytes, users: 0 };
+    const { exports } = new WebAssembly.Instance(module, imports);
+    let number = 0;
+    for (const [key, kernel] of kernels) {
+      const { scratchBytes } = generated[number]!;
+      const name = exportName(number++);
+      const slot = this.#vacant.pop() ?? this.#next++;
+      if (slot >= this.table.length) this.table.grow(slot);
+      this.table.set(slot, exports[name]);
+      const nanoseconds = estimateNanoseconds(kernel);
+      const parallel = nanoseconds >= parallelNanoseconds;
+      if (parallel) update.push([slot, module, name]);
+      this.#entries.set(key, { key, slot, parallel, nanoseconds, scratchBytes, users: 0 });
+    }
   }
 }
 
+/** The name of the function of one of the kernels of a module. */
+const exportName = (number: number): string => `${kernelExport}${number}`;
+
 function generate(
-  kernel: Kernel,
+  kernels: readonly Kernel[],
   generators: Generators,
   limits: MemoryLimits,
   vectors: VectorOptions,
-): GeneratedKernel & { readonly bytes: Uint8Array<ArrayBuffer> } {
+): { readonly generated: readonly GeneratedKernel[]; readonly bytes: Uint8Array<ArrayBuffer> } {
   const module = new ModuleBuilder();
   module.importMemory(environmentImport, "memory", limits);
   const barrier = module.importFunction(environmentImport, "barrier", ["i32"]);
-  const generator = generators[kernel.kind] as KernelGenerator<Kernel>;
-  const { scratchBytes } = generator(module, kernel, { ...vectors, barrier });
-  return { scratchBytes, bytes: module.bytes() };
+  const options = { ...vectors, barrier };
+  const generated = kernels.map((kernel, number) => {
+    module.exportSuffix = String(number);
+    return (generators[kernel.kind] as KernelGenerator<Kernel>)(module, kernel, options);
+  });
+  return { generated, bytes: module.bytes() };
 }
 
 /** Nanoseconds per element of a float32 vector operation, where it is not an ordinary one. */

@@ -48,7 +48,10 @@ interface Signature<P extends Parameters, R extends ResultType> {
   readonly result?: R;
   /** Export it under its name. */
   readonly export?: boolean;
-  /** Whose code is kept for later modules: functions of equal keys have equal code, which calls no function. */
+  /**
+   * Functions of equal keys have equal code, which calls no function: one function in a module, whose code is kept for
+   * later modules.
+   */
   readonly key?: string;
 }
 
@@ -272,6 +275,8 @@ export class ModuleBuilder {
   readonly #exports = new ByteWriter();
   #exportCount = 0;
   readonly #shared = new Map<string, FunctionReference>();
+  /** Ends every name that is exported from now on, so that several generators can write into one module. */
+  exportSuffix = "";
 
   importMemory(module: string, name: string, { initial, maximum, shared }: MemoryLimits): void {
     this.#import(module, name, 0x02);
@@ -308,21 +313,31 @@ export class ModuleBuilder {
     signature: Signature<P, R>,
     body: (f: FunctionBuilder, parameters: ParameterLocals<P>, self: FunctionReference<R>) => Expression | void,
   ): FunctionReference<R> {
-    const types = Object.values(signature.parameters);
+    const { key, name } = signature;
+    const make = (): FunctionReference<R> => this.#define(signature, body);
+    const reference = key === undefined ? make() : this.shared(`key ${key}`, make);
+    if (signature.export) this.export(name, reference);
+    return reference;
+  }
+
+  #define<P extends Parameters, R extends ResultType>(
+    { name, parameters, key, ...signature }: Signature<P, R>,
+    body: (f: FunctionBuilder, parameters: ParameterLocals<P>, self: FunctionReference<R>) => Expression | void,
+  ): FunctionReference<R> {
+    const types = Object.values(parameters);
     const result = signature.result ?? ("void" as R);
-    const reference = this.#reference(signature.name, types, result, this.#type(types, result));
+    const reference = this.#reference(name, types, result, this.#type(types, result));
     const slot = this.#bodies.push(undefined) - 1;
-    const write = (): Uint8Array => {
-      const f = new FunctionBuilder(this, signature.name, types, result);
-      const names = Object.keys(signature.parameters);
-      const locals = Object.fromEntries(names.map((name, i) => [name, new Local(types[i]!, i, f)]));
-      return f.finish(body(f, locals as ParameterLocals<P>, reference) ?? undefined);
-    };
-    const { key } = signature;
     const known = key === undefined ? undefined : knownBodies.get(key);
-    const bytes = (this.#bodies[slot] = known ?? write());
+    if (known) {
+      this.#bodies[slot] = known;
+      return reference;
+    }
+    const f = new FunctionBuilder(this, name, types, result);
+    const locals = Object.fromEntries(Object.keys(parameters).map((each, i) => [each, new Local(types[i]!, i, f)]));
+    const bytes = f.finish(body(f, locals as ParameterLocals<P>, reference) ?? undefined);
+    this.#bodies[slot] = bytes;
     if (key !== undefined) knownBodies.set(key, bytes);
-    if (signature.export) this.export(signature.name, reference);
     return reference;
   }
 
@@ -334,7 +349,7 @@ export class ModuleBuilder {
   }
 
   export(name: string, target: FunctionReference): void {
-    this.#exports.name(name);
+    this.#exports.name(name + this.exportSuffix);
     this.#exports.byte(0x00);
     this.#exports.unsigned(target.index);
     this.#exportCount++;

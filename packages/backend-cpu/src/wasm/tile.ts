@@ -230,7 +230,12 @@ function cornerFunction(
  * `sweep(rows, columns, depth, left, right, result, rowBytes, accumulate, spare)`: the product of packed blocks. Tiles
  * that stick out of the block are computed into `spare` (one tile) and only their valid part is moved.
  */
-export function sweepFunction(module: ModuleBuilder, arithmetic: Arithmetic, tile: Tile): Procedure {
+export const sweepFunction = (module: ModuleBuilder, arithmetic: Arithmetic, tile: Tile): Procedure =>
+  module.shared(`sweep ${arithmetic.dtype} ${tile.rows}x${tile.vectors}x${tile.unroll}`, () =>
+    writeSweep(module, arithmetic, tile),
+  );
+
+function writeSweep(module: ModuleBuilder, arithmetic: Arithmetic, tile: Tile): Procedure {
   const { bytes, lanes } = arithmetic;
   const columns = tile.vectors * lanes;
   const product = tileFunction(module, arithmetic, tile);

@@ -255,6 +255,26 @@ describe("memory", () => {
     expect([...new Uint8Array(env.buffer, 31, 5)]).toEqual([0, 7, 7, 7, 0]);
   });
 
+  test("functions of one key are one function; several generators export under names of their own", () => {
+    let written = 0;
+    const { exports } = build((module) => {
+      const twice = () =>
+        module.function({ name: "twice", parameters: { x: "i32" }, result: "i32", key: "test: twice" }, (_, { x }) => {
+          written++;
+          return i32.add(x, x);
+        });
+      [3, 4].forEach((number) => {
+        module.exportSuffix = String(number);
+        const target = twice();
+        expect(target.index).toBe(0);
+        module.function({ name: "main", parameters: {}, result: "i32", export: true }, () => call(target, i(number)));
+      });
+    });
+    expect(Object.keys(exports)).toEqual(["main3", "main4"]);
+    expect([exports["main3"]!(), exports["main4"]!()]).toEqual([6, 8]);
+    expect(written).toBe(1);
+  });
+
   test("atomics on shared memory", () => {
     const { exports, memory: env } = build((module) => {
       module.function({ name: "add", parameters: {}, result: "i32", export: true }, () => atomic.add(i(0), i(5), 8));
