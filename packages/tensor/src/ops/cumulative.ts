@@ -10,7 +10,7 @@ import type { AxisOption } from "./indexing.ts";
 import { minus, padded, requireCount, stopped } from "./pieces.ts";
 import { positionOf } from "./axes.ts";
 import { cut } from "./movement.ts";
-import { filledLike, requireFloat } from "./operands.ts";
+import { filledLike, requireFloat, widely } from "./operands.ts";
 
 export interface CumulativeOptions extends AxisOption {
   /** Runs from the far end. Default false. */
@@ -36,14 +36,16 @@ function doubling<S extends Shape>(
 ): Tensor<S> {
   const at = positionOf(op, axis, x.shape);
   const length = x.shape[at]!;
-  let result: Tensor = x;
-  for (let distance = 1; distance < length; distance *= 2) {
-    const earlier = reverse
-      ? padded(cut(result, at, distance, length), at, 0, distance, neutral)
-      : padded(cut(result, at, 0, length - distance), at, distance, 0, neutral);
-    result = join(result, earlier);
-  }
-  return result as Tensor<S>;
+  return widely(x, (wide) => {
+    let result = wide;
+    for (let distance = 1; distance < length; distance *= 2) {
+      const earlier = reverse
+        ? padded(cut(result, at, distance, length), at, 0, distance, neutral)
+        : padded(cut(result, at, 0, length - distance), at, distance, 0, neutral);
+      result = join(result, earlier);
+    }
+    return result;
+  }) as Tensor<S>;
 }
 
 /** Running product along `axis` (default -1). Its derivative is right where elements are zero. */

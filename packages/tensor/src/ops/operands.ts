@@ -2,7 +2,7 @@
  * What happens to operands before an elementwise primitive sees them: numbers become tensors of the dtype they meet,
  * shapes are broadcast, and dtypes that do not fit are refused in words. Every elementwise op goes through here.
  */
-import { type DType, dtypes, isFloat, roundTo } from "../core/dtype.ts";
+import { type DType, computedIn, dtypes, isFloat, roundTo } from "../core/dtype.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import { type Body, type LinearMap, primitive } from "../core/primitives.ts";
 import { type Shape, broadcastShapes, sameShape, showShape } from "../core/shape.ts";
@@ -76,6 +76,13 @@ export function requireFloat(op: string, x: Tensor): Tensor {
     hint: `cast it: cast(x, "float32")`,
   });
 }
+
+/**
+ * `compute(x)`, in float32 where `x` is float16, and rounded once: for results whose steps may be stored between two
+ * kernels, where sums and squares would overflow at 65504 and differences lose their digits.
+ */
+export const widely = (x: Tensor, compute: (wide: Tensor) => Tensor): Tensor =>
+  primitive.cast(compute(primitive.cast(x, computedIn(x.dtype))), x.dtype);
 
 /** Refuses two dtypes that differ. `name` is how the hint calls the second. */
 export function requireSameDType(op: string, a: Tensor, b: Tensor, name = "b"): void {

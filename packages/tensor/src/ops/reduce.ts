@@ -10,7 +10,7 @@ import type { Tensor } from "../core/tensor.ts";
 import type { Axes, AxisCheck, ReducedShape } from "../types/index.ts";
 import { positionOf, positionsOf } from "./axes.ts";
 import { cut } from "./movement.ts";
-import { absolute, filledLike, requireFloat, stretch, typed } from "./operands.ts";
+import { absolute, filledLike, requireFloat, stretch, typed, widely } from "./operands.ts";
 import { minus } from "./pieces.ts";
 
 /** Where to reduce and what to leave. */
@@ -42,7 +42,7 @@ export function mean<S extends Shape, const A extends MaybeAxes = undefined, K e
   options?: ReduceOptions<"mean", S, A, K>,
 ): Tensor<ReducedShape<S, A, K>> {
   const axes = positionsOf("mean", options?.axis, requireFloat("mean", x).shape);
-  return typed(finish(average(x, axes), x, axes, options?.keepDims));
+  return typed(finish(widely(x, (wide) => average(wide, axes)), x, axes, options?.keepDims));
 }
 
 /**
@@ -57,14 +57,16 @@ export function prod<S extends Shape, const A extends MaybeAxes = undefined, K e
   const rest = otherAxes(x.rank, axes);
   const outer = rest.map((axis) => x.shape[axis]!);
   const length = sizeOf(axes.map((axis) => x.shape[axis]!));
-  let factors = primitive.reshape(primitive.permute(countable(x), [...rest, ...axes]), [...outer, length]);
-  const last = rest.length;
-  for (let n = length; n > 1; n = Math.ceil(n / 2)) {
-    const half = n >> 1;
-    const product = primitive.mul(cut(factors, last, 0, half), cut(factors, last, half, 2 * half));
-    factors = n % 2 === 0 ? product : primitive.concat([product, cut(factors, last, n - 1, n)], last);
-  }
-  const result = length === 0 ? primitive.constant(1, outer, factors.dtype) : primitive.reshape(factors, outer);
+  const result = widely(countable(x), (wide) => {
+    let factors = primitive.reshape(primitive.permute(wide, [...rest, ...axes]), [...outer, length]);
+    const last = rest.length;
+    for (let n = length; n > 1; n = Math.ceil(n / 2)) {
+      const half = n >> 1;
+      const product = primitive.mul(cut(factors, last, 0, half), cut(factors, last, half, 2 * half));
+      factors = n % 2 === 0 ? product : primitive.concat([product, cut(factors, last, n - 1, n)], last);
+    }
+    return length === 0 ? primitive.constant(1, outer, factors.dtype) : primitive.reshape(factors, outer);
+  });
   return typed(finish(result, x, axes, options?.keepDims));
 }
 
@@ -113,7 +115,7 @@ export function variance<S extends Shape, const A extends MaybeAxes = undefined,
   options?: ReduceOptions<"variance", S, A, K> & { readonly correction?: number },
 ): Tensor<ReducedShape<S, A, K>> {
   const axes = positionsOf("variance", options?.axis, requireFloat("variance", x).shape);
-  return typed(finish(spread(x, axes, options?.correction), x, axes, options?.keepDims));
+  return typed(finish(widely(x, (wide) => spread(wide, axes, options?.correction)), x, axes, options?.keepDims));
 }
 
 /** √variance; its derivative is 0 where the variance is 0. `correction` as for `variance` (1). */
@@ -122,7 +124,8 @@ export function std<S extends Shape, const A extends MaybeAxes = undefined, K ex
   options?: ReduceOptions<"std", S, A, K> & { readonly correction?: number },
 ): Tensor<ReducedShape<S, A, K>> {
   const axes = positionsOf("std", options?.axis, requireFloat("std", x).shape);
-  return typed(finish(flatRoot(spread(x, axes, options?.correction)), x, axes, options?.keepDims));
+  const deviation = widely(x, (wide) => flatRoot(spread(wide, axes, options?.correction)));
+  return typed(finish(deviation, x, axes, options?.keepDims));
 }
 
 /** log Σ exp x, without overflow. Of nothing, or of nothing but -Infinity: -Infinity. */
@@ -135,6 +138,10 @@ export function logsumexp<S extends Shape, const A extends MaybeAxes = undefined
     const shape = otherAxes(x.rank, axes).map((axis) => x.shape[axis]!);
     return typed(finish(primitive.constant(-Infinity, shape, x.dtype), x, axes, options?.keepDims));
   }
+  return typed(finish(widely(x, (wide) => logOfSum(wide, axes)), x, axes, options?.keepDims));
+}
+
+function logOfSum(x: Tensor, axes: Shape): Tensor {
   const top = primitive.identity(primitive.reduce(x, "max", axes), "stop");
   // Any shift gives the same sum; an infinite one would give ∞ - ∞.
   const finite = primitive.less(absolute(top), filledLike(top, Infinity));
@@ -144,8 +151,7 @@ export function logsumexp<S extends Shape, const A extends MaybeAxes = undefined
   // A row of -∞ has the total 0: its logarithm is chosen, not computed, so that the derivative is 0 and not 0/0.
   const none = primitive.equal(total, filledLike(total, 0));
   const log = primitive.log(primitive.where(none, filledLike(total, 1), total));
-  const result = primitive.where(none, filledLike(total, -Infinity), primitive.add(log, shift));
-  return typed(finish(result, x, axes, options?.keepDims));
+  return primitive.where(none, filledLike(total, -Infinity), primitive.add(log, shift));
 }
 
 /**
@@ -158,7 +164,7 @@ export function norm<S extends Shape, const A extends MaybeAxes = undefined, K e
 ): Tensor<ReducedShape<S, A, K>> {
   const axes = positionsOf("norm", options?.axis, requireFloat("norm", x).shape);
   if (!Number.isFinite(options?.p ?? 2)) refuseEmpty("norm", x, axes);
-  return typed(finish(lengthOf(x, options?.p ?? 2, axes), x, axes, options?.keepDims));
+  return typed(finish(widely(x, (wide) => lengthOf(wide, options?.p ?? 2, axes)), x, axes, options?.keepDims));
 }
 
 /** Whether all elements are true (not 0). Of nothing: true. */

@@ -9,7 +9,7 @@ import type { Tensor } from "../core/tensor.ts";
 import type { AxisOption } from "./indexing.ts";
 import { minus, scaled, stopped, stretched } from "./pieces.ts";
 import { positionOf } from "./axes.ts";
-import { filledLike, requireFloat } from "./operands.ts";
+import { filledLike, requireFloat, widely } from "./operands.ts";
 
 export interface SoftmaxOptions extends AxisOption {
   /** Divides `x` first: above 1 flattens, below 1 sharpens. Default 1. */
@@ -22,7 +22,6 @@ function centered(
   x: Tensor,
   { axis = -1, temperature = 1 }: SoftmaxOptions,
 ): { logits: Tensor; at: number } {
-  requireFloat(op, x);
   if (!(temperature > 0)) {
     throw new ValueError(op, `temperature is ${temperature}`, { received: temperature, hint: "use a positive number" });
   }
@@ -34,19 +33,23 @@ function centered(
 
 /** `exp(x / T) / Σ exp(x / T)` along `axis` (default -1): probabilities that sum to one. */
 export function softmax<S extends Shape>(x: Tensor<S>, options: SoftmaxOptions = {}): Tensor<S> {
-  const { logits, at } = centered("softmax", x, options);
-  const shares = primitive.exp(logits);
-  const total = primitive.reduce(shares, "sum", [at]);
-  // A division for each row instead of each element; the total is at least 1, so nothing overflows.
-  const share = primitive.div(filledLike(total, 1), total);
-  return primitive.mul(shares, stretched(share, x.shape, [at])) as Tensor<S>;
+  return widely(requireFloat("softmax", x), (wide) => {
+    const { logits, at } = centered("softmax", wide, options);
+    const shares = primitive.exp(logits);
+    const total = primitive.reduce(shares, "sum", [at]);
+    // A division for each row instead of each element; the total is at least 1, so nothing overflows.
+    const share = primitive.div(filledLike(total, 1), total);
+    return primitive.mul(shares, stretched(share, x.shape, [at]));
+  }) as Tensor<S>;
 }
 
 /** `log(softmax(x))` along `axis` (default -1), finite where softmax underflows. */
 export function logSoftmax<S extends Shape>(x: Tensor<S>, options: SoftmaxOptions = {}): Tensor<S> {
-  const { logits, at } = centered("logSoftmax", x, options);
-  const total = primitive.reduce(primitive.exp(logits), "sum", [at]);
-  return minus(logits, stretched(primitive.log(total), x.shape, [at])) as Tensor<S>;
+  return widely(requireFloat("logSoftmax", x), (wide) => {
+    const { logits, at } = centered("logSoftmax", wide, options);
+    const total = primitive.reduce(primitive.exp(logits), "sum", [at]);
+    return minus(logits, stretched(primitive.log(total), x.shape, [at]));
+  }) as Tensor<S>;
 }
 
 /** `softmax(-x)` along `axis` (default -1). */
@@ -92,12 +95,16 @@ export interface NormalizeOptions extends AxisOption {
 export function normalize<S extends Shape>(x: Tensor<S>, { axis = -1, eps = 1e-12 }: NormalizeOptions = {}): Tensor<S> {
   requireFloat("normalize", x);
   const at = positionOf("normalize", axis, x.shape);
+  return widely(x, (wide) => unitVectors(wide, at, eps)) as Tensor<S>;
+}
+
+function unitVectors(x: Tensor, at: number, eps: number): Tensor {
   const squares = primitive.reduce(primitive.mul(x, x), "sum", [at]);
   const isLong = primitive.less(filledLike(squares, eps * eps), squares);
   // sqrt sees 1 where it is not wanted, because its slope at 0 is infinite.
   const root = primitive.sqrt(primitive.where(isLong, squares, filledLike(squares, 1)));
   const length = primitive.where(isLong, root, filledLike(squares, eps));
-  return primitive.div(x, stretched(length, x.shape, [at])) as Tensor<S>;
+  return primitive.div(x, stretched(length, x.shape, [at]));
 }
 
 /** `a·b / (‖a‖ ‖b‖)` along `axis` (default -1), each norm at least `eps` (default 1e-8). */
