@@ -75,7 +75,8 @@ export class Tensor<S extends Shape = Shape> implements Disposable {
     dtype: DType,
     params: Params[Primitive],
   ) {
-    for (const source of sources) {
+    for (let i = 0; i < sources.length; i++) {
+      const source = sources[i]!;
       if (source.spent) throw spentError(op, source);
       if (source.released) retain(source);
       source.consumers++;

@@ -227,9 +227,12 @@ export function matchesStructure(
   tree: unknown,
   leavesOut: Tensor[] = [],
 ): boolean {
-  const from = leavesOut.length;
-  return matches(structure.root, tree, leavesOut, from) && areDistinct(leavesOut, from);
+  return matchesAt(structure, tree, leavesOut, leavesOut.length);
 }
+
+/** As `matchesStructure`, but the tensors are put into `leaves` from position `from` on, whatever was there before. */
+export const matchesAt = (structure: TreeStructure, tree: unknown, leaves: (Tensor | null)[], from: number): boolean =>
+  matches(structure.root, tree, leaves, from) && areDistinct(leaves, from, from + structure.count);
 
 /**
  * As `matchesStructure`, but one tensor may stand at several places that the structure keeps apart, as one zero does
@@ -241,7 +244,7 @@ export const fitsStructure = (
   leavesOut: Tensor[] = [],
 ): boolean => matches(structure.root, tree, leavesOut, leavesOut.length);
 
-function matches(node: TreeNode, value: unknown, leaves: Tensor[], from: number): boolean {
+function matches(node: TreeNode, value: unknown, leaves: (Tensor | null)[], from: number): boolean {
   const { kind, parts } = node;
   if (kind === "tensor") return value instanceof Tensor && takeLeaf(node, value, leaves, from);
   if (kind === "static") return Object.is(node.value, value);
@@ -265,18 +268,16 @@ function matches(node: TreeNode, value: unknown, leaves: Tensor[], from: number)
 }
 
 /** Notes a tensor where a walk meets it first; anywhere else it must be the one that was noted. */
-function takeLeaf({ index, first }: TreeNode, tensor: Tensor, leaves: Tensor[], from: number): boolean {
+function takeLeaf({ index, first }: TreeNode, tensor: Tensor, leaves: (Tensor | null)[], from: number): boolean {
   if (!first) return leaves[from + index] === tensor;
   leaves[from + index] = tensor;
   return true;
 }
 
 /** Leaves that the structure keeps apart must not be one tensor. Growing serial numbers prove it without a set. */
-function areDistinct(leaves: readonly Tensor[], from: number): boolean {
-  for (let i = from + 1; i < leaves.length; i++) {
-    if (leaves[i]!.id <= leaves[i - 1]!.id) {
-      return new Set(leaves.slice(from)).size === leaves.length - from;
-    }
+function areDistinct(leaves: readonly (Tensor | null)[], from: number, to: number): boolean {
+  for (let i = from + 1; i < to; i++) {
+    if (leaves[i]!.id <= leaves[i - 1]!.id) return new Set(leaves.slice(from, to)).size === to - from;
   }
   return true;
 }
