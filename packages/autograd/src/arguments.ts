@@ -136,7 +136,7 @@ function notDifferentiable(op: string, argument: unknown, position: number): Tra
   }
   const dtypes = [...new Set(leaves.map((leaf) => leaf.dtype))].join(" and ");
   return new TransformError(op, `argument ${position} is ${dtypes}, which has no derivative`, {
-    expected: "float32 or float64",
+    expected: "float16, float32 or float64",
     received: dtypes,
     hint: 'cast it outside: cast(x, "float32"), or choose another argument',
   });
@@ -180,7 +180,7 @@ export function scalarOf(op: string, result: unknown): Tensor {
   }
   if (!isFloat(result.dtype)) {
     throw new TransformError(op, `the function returned ${result.dtype}, which has no derivative`, {
-      expected: "float32 or float64",
+      expected: "float16, float32 or float64",
       received: result.dtype,
       hint: "return a float",
     });

@@ -41,7 +41,7 @@ function jacobian(
   for (const { dtype, shape } of result.leaves) {
     if (isFloat(dtype)) continue;
     throw new TransformError(op, `the function returned ${dtype} ${showShape(shape)}, which has no derivative`, {
-      expected: "float32 or float64",
+      expected: "float16, float32 or float64",
       received: dtype,
       hint: "return floats only",
     });
