@@ -7,9 +7,10 @@ import {
   type Backend, type BackendBuffer, type Capabilities, type Executable, type Program, checkBuffers, checkRange, dtypes,
   foreignBufferError, freedBufferError,
 } from "@dormouse/tensor/graph";
+import { compileProgram } from "./compilation.ts";
 import { DeviceLostError, OutOfMemoryError } from "./errors.ts";
-import { type BlockFor, planProgram } from "./kernels.ts";
-import { type CompileProgress, type Pipeline, PipelineCache } from "./pipelines.ts";
+import type { BlockFor } from "./kernels.ts";
+import { type CompileProgress, PipelineCache } from "./pipelines.ts";
 import { BufferPool, type PoolStatistics, type PooledBuffer, usage } from "./pool.ts";
 import { type KernelTime, Profiler } from "./profile.ts";
 import { GpuExecutable, GpuQueue, type QueueStatistics } from "./queue.ts";
@@ -154,14 +155,7 @@ class Gpu implements WebGpuBackend {
   }
 
   #compile(program: Program, blockFor: BlockFor): GpuExecutable | Promise<GpuExecutable> {
-    const plan = planProgram(program, this.capabilities.maxBindings, blockFor);
-    const pipelines = plan.actions
-      .filter((action) => action.kind === "dispatch")
-      .map(({ dispatch, what }) => this.#pipelines.get(dispatch.wgsl, dispatch.bindings.map(({ writable }) => writable), what));
-    const ready = pipelines.filter((pipeline): pipeline is Pipeline => !(pipeline instanceof Promise));
-    if (ready.length === pipelines.length) return new GpuExecutable(program, plan, ready);
-    const whenReady = pipelines.map(async (pipeline) => await pipeline);
-    return Promise.all(whenReady).then((all) => new GpuExecutable(program, plan, all));
+    return compileProgram(program, this.capabilities.maxBindings, blockFor, this.#pipelines);
   }
 
   run(executable: Executable, buffers: readonly BackendBuffer[]): void {
@@ -182,6 +176,7 @@ class Gpu implements WebGpuBackend {
   #tuningBench(adapter: string): ConstructorParameters<typeof Tuner>[0] {
     return {
       adapter,
+      maxBindings: this.capabilities.maxBindings,
       compile: async (program, block) => this.#compile(program, () => block),
       run: (executable, buffers) => this.#queue.run(executable, buffers),
       idle: () => this.#settle("compile", this.#queue.idle()),

@@ -3,7 +3,7 @@
  * before it. Owns no device; which memory is bound where is decided by `bindings.ts`.
  */
 import { DeviceError, type DType } from "@dormouse/tensor";
-import type { ContractKernel, Kernel, Program, Scalar } from "@dormouse/tensor/graph";
+import type { ContractKernel, Kernel, Program, Scalar, Step } from "@dormouse/tensor/graph";
 import { bytesOf } from "@dormouse/tensor/graph";
 import { type Block, generateContract } from "./wgsl/contract.ts";
 import { generateLoop } from "./wgsl/loop.ts";
@@ -27,38 +27,41 @@ export interface Plan {
 /** The block of a product that was measured, or null. */
 export type BlockFor = (kernel: ContractKernel) => Block | null;
 
-/**
- * Plans the runs of a program whose kernels have at most `maxBindings` bindings.
- * @throws DeviceError where a kernel needs float64, which WGSL does not have.
- */
-export function planProgram(program: Program, maxBindings: number, blockFor: BlockFor = () => null): Plan {
-  program.kernels.forEach(requireWords);
+/** Plans one step of a program whose kernels have at most `maxBindings` bindings. */
+export function planStep(
+  program: Program,
+  { kernel: index, slots }: Step,
+  maxBindings: number,
+  blockFor: BlockFor = () => null,
+): Plan {
+  const kernel = program.kernels[index]!;
+  const { layout, ranges } = bindStep(program, kernel, slots, maxBindings);
+  const { clears, dispatches, scratchBytes } = generate(kernel, layout, blockFor);
   const actions: Action[] = [];
-  let scratchBytes = 0;
-  for (const { kernel: index, slots } of program.steps) {
-    const kernel = program.kernels[index]!;
-    const { layout, ranges } = bindStep(program, kernel, slots, maxBindings);
-    const what = describeKernel(kernel);
-    const generated = generate(kernel, layout, blockFor);
-    const own: Range = { buffer: "scratch", offset: 0, bytes: generated.scratchBytes };
-    scratchBytes = Math.max(scratchBytes, own.bytes);
-    for (const arg of generated.clears) {
-      const { dtype, length } = kernel.args[arg]!;
-      const binding = layout.bindingOf[arg]!;
-      if (binding === null) continue;
-      const { buffer, offset } = ranges[binding]!;
-      const base = layout.baseOf[arg]! * bytesOf(dtype);
-      actions.push({ kind: "clear", range: { buffer, offset: offset + base, bytes: wordsOf(length, dtype) } });
-    }
-    for (const dispatch of generated.dispatches) {
-      const bound = dispatch.bindings.map(({ memory }): Range =>
-        memory === "scratch" ? own : ranges[layout.bindingOf[memory]!]!,
-      );
-      actions.push({ kind: "dispatch", dispatch, ranges: bound, what });
-    }
+  for (const arg of clears) {
+    const { dtype, length } = kernel.args[arg]!;
+    const binding = layout.bindingOf[arg]!;
+    if (binding === null) continue;
+    const { buffer, offset } = ranges[binding]!;
+    const base = layout.baseOf[arg]! * bytesOf(dtype);
+    actions.push({ kind: "clear", range: { buffer, offset: offset + base, bytes: wordsOf(length, dtype) } });
+  }
+  const what = describeKernel(kernel);
+  const scratch: Range = { buffer: "scratch", offset: 0, bytes: scratchBytes };
+  for (const dispatch of dispatches) {
+    const bound = dispatch.bindings.map(({ memory }): Range =>
+      memory === "scratch" ? scratch : ranges[layout.bindingOf[memory]!]!,
+    );
+    actions.push({ kind: "dispatch", dispatch, ranges: bound, what });
   }
   return { actions, scratchBytes };
 }
+
+/** The plans of steps that follow each other; they use the same scratch memory. */
+export const joinPlans = (plans: readonly Plan[]): Plan => ({
+  actions: plans.flatMap(({ actions }) => actions),
+  scratchBytes: Math.max(0, ...plans.map(({ scratchBytes }) => scratchBytes)),
+});
 
 /** Makes the shaders of a kernel. */
 export function generate(kernel: Kernel, layout: Layout, blockFor: BlockFor = () => null): GeneratedKernel {
@@ -95,7 +98,12 @@ export function describeKernel(kernel: Kernel): string {
   }
 }
 
-/** WGSL has no float64, and there is no second best: the caller hears of it before anything runs. */
+/**
+ * Refuses a program that needs float64, which WGSL does not have: the caller hears of it before anything runs.
+ * @throws DeviceError that names the kernel.
+ */
+export const checkDTypes = ({ kernels }: Program): void => kernels.forEach(requireWords);
+
 function requireWords(kernel: Kernel): void {
   const dtypes = new Set<DType>(kernel.args.map(({ dtype }) => dtype));
   for (const scalar of scalarOrder(rootsOf(kernel))) dtypes.add(scalar.dtype);

@@ -1,12 +1,13 @@
 /**
- * Which block of results an invocation of a product makes, measured on the GPU at hand: once for each class of shapes,
- * when a program first needs it. Owns candidates, classes and what is remembered; without it `chooseBlock` decides.
+ * Which tile of results a workgroup makes of a product, measured on the GPU at hand: once for each class of shapes,
+ * when a program first needs it. Owns candidates, classes and what is remembered; without it `chooseTile` decides.
  */
 import type { ContractKernel, Program, Scalar, Slot } from "@dormouse/tensor/graph";
 import { bytesOf, sizeOf } from "@dormouse/tensor/graph";
 import type { PooledBuffer } from "./pool.ts";
 import type { GpuExecutable } from "./queue.ts";
-import { type Block, SIDE, blockOf, isTiled } from "./wgsl/contract.ts";
+import { isTiled, sizesOf } from "./wgsl/contract.ts";
+import { type TileName, chooseTile, fits, tileNames, tiles } from "./wgsl/tiles.ts";
 
 /** Where measured choices outlive a page or a process; `localStorage` is one. */
 export interface TuningStorage {
@@ -18,15 +19,15 @@ export interface TuningStorage {
 export interface TuningBench {
   /** Part of every key: what was measured on one GPU says nothing about another. */
   readonly adapter: string;
-  compile(program: Program, block: Block): Promise<GpuExecutable>;
+  /** Buffers one kernel may take. */
+  readonly maxBindings: number;
+  compile(program: Program, tile: TileName): Promise<GpuExecutable>;
   run(executable: GpuExecutable, buffers: readonly PooledBuffer[]): void;
   idle(): Promise<void>;
   take(bytes: number): PooledBuffer;
   give(buffer: PooledBuffer): void;
 }
 
-/** Larger blocks need more workgroup memory than every adapter has. */
-const candidates: readonly Block[] = [[1, 1], [2, 1], [1, 2], [2, 2], [4, 2], [2, 4], [4, 4], [8, 4], [4, 8]];
 /** A candidate that takes so many times as long as the best so far is not measured again. */
 const HOPELESS = 1.5;
 /** Measurements of a candidate, and runs of each: the fastest counts, since other work only adds time. */
@@ -35,7 +36,7 @@ const [MEASUREMENTS, RUNS] = [3, 4];
 export class Tuner {
   readonly #bench: TuningBench;
   readonly #storage: TuningStorage | null;
-  readonly #known = new Map<string, Block>();
+  readonly #known = new Map<string, TileName>();
   readonly #pending = new Map<string, Promise<void>>();
 
   constructor(bench: TuningBench, storage: TuningStorage | null) {
@@ -43,8 +44,8 @@ export class Tuner {
     this.#storage = storage;
   }
 
-  /** The block measured for a product, or null where none was. */
-  blockFor(kernel: ContractKernel): Block | null {
+  /** The tile measured for a product, or null where none was. */
+  tileFor(kernel: ContractKernel): TileName | null {
     return this.#known.get(this.#keyOf(kernel)) ?? null;
   }
 
@@ -72,32 +73,32 @@ export class Tuner {
   /** Takes over a stored choice; one that this version would not make is measured anew. */
   #recall(key: string, kernel: ContractKernel): boolean {
     const stored = this.#storage?.getItem(key);
-    const block = candidatesFor(kernel).find((each) => each.join("x") === stored);
-    if (block) this.#known.set(key, block);
-    return block !== undefined;
+    const tile = candidatesFor(kernel).find((name) => name === stored);
+    if (tile) this.#known.set(key, tile);
+    return tile !== undefined;
   }
 
   async #measure(key: string, kernel: ContractKernel): Promise<void> {
-    const program = programOf(kernel);
+    const program = programOf(kernel, this.#bench.maxBindings);
     const specs = [...program.inputs, ...program.outputs.filter(({ alias }) => alias === undefined)];
     const taken = specs.map(({ dtype, length }) => this.#bench.take(length * bytesOf(dtype)));
     let rest = program.inputs.length;
     const outputs = program.outputs.map(({ alias }) => (alias === undefined ? taken[rest++]! : taken[alias]!));
     const buffers = [...taken.slice(0, program.inputs.length), ...outputs];
     try {
-      let best: { readonly block: Block; readonly time: number } | null = null;
-      for (const block of candidatesFor(kernel)) {
-        const executable = await this.#bench.compile(program, block);
+      let best: { readonly tile: TileName; readonly time: number } | null = null;
+      for (const tile of candidatesFor(kernel)) {
+        const executable = await this.#bench.compile(program, tile);
         // The first run may still prepare the shader.
         await this.#time(executable, buffers, 1);
         let time = await this.#time(executable, buffers, 1);
         for (let i = 0; i < MEASUREMENTS && !(best && time > HOPELESS * best.time); i++) {
           time = Math.min(time, await this.#time(executable, buffers, RUNS));
         }
-        if (!best || time < best.time) best = { block, time };
+        if (!best || time < best.time) best = { tile, time };
       }
-      this.#known.set(key, best!.block);
-      this.#storage?.setItem(key, best!.block.join("x"));
+      this.#known.set(key, best!.tile);
+      this.#storage?.setItem(key, best!.tile);
     } finally {
       taken.forEach((buffer) => this.#bench.give(buffer));
     }
@@ -121,16 +122,24 @@ export function shapeClass({ dtype, batch, m, n, k, lhs, rhs }: ContractKernel):
 const kindOf = (operand: Scalar): string =>
   operand.op !== "load" ? "computed" : operand.valid || operand.indirect ? "windowed" : "plain";
 
-/** The candidates that are not mostly outside of the result, and the one that would be taken unmeasured. */
-export function candidatesFor(kernel: ContractKernel): readonly Block[] {
-  const [m, n] = [sizeOf(kernel.m), sizeOf(kernel.n)];
-  const fits = (count: number, length: number): boolean => count === 1 || (count / 2) * SIDE < length;
-  const usual = blockOf(kernel).join();
-  return candidates.filter((block) => (fits(block[0], m) && fits(block[1], n)) || block.join() === usual);
+/** The tiles that are not mostly outside of a product; the one that would be taken unmeasured is among them. */
+export function candidatesFor(kernel: ContractKernel): readonly TileName[] {
+  const sizes = sizesOf(kernel);
+  return tileNames.filter((name) => fits(sizes, tiles[name]));
 }
 
-/** The product alone, every argument in a buffer of its own. */
-function programOf(kernel: ContractKernel): Program {
+/** The product alone, every argument in a buffer of its own; in scratch memory where those are too many. */
+function programOf(kernel: ContractKernel, maxBindings: number): Program {
+  const alone = { key: "tuning", kernels: [kernel] };
+  if (kernel.args.length > maxBindings) {
+    let end = 0;
+    const slots = kernel.args.map(({ dtype, length }): Slot => {
+      const offset = end;
+      end += Math.ceil((length * bytesOf(dtype)) / 256) * 256;
+      return { space: "temporary", offset, bytes: end - offset };
+    });
+    return { ...alone, inputs: [], outputs: [], steps: [{ kernel: 0, slots }], temporaryBytes: end };
+  }
   const inputs: { dtype: ContractKernel["dtype"]; length: number }[] = [];
   const outputs: { dtype: ContractKernel["dtype"]; length: number; alias?: number }[] = [];
   const slots = kernel.args.map(({ dtype, length, access }): Slot => {
@@ -139,5 +148,5 @@ function programOf(kernel: ContractKernel): Program {
     const alias = inputs.push({ dtype, length }) - 1;
     return { space: "output", index: outputs.push({ dtype, length, alias }) - 1 };
   });
-  return { key: "tuning", inputs, outputs, kernels: [kernel], steps: [{ kernel: 0, slots }], temporaryBytes: 0 };
+  return { ...alone, inputs, outputs, steps: [{ kernel: 0, slots }], temporaryBytes: 0 };
 }

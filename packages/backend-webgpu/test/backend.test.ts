@@ -163,8 +163,8 @@ describeOnGpu("programs", () => {
     const gpu = await found.requestDevice({ requiredLimits: { maxStorageBuffersPerShaderStage } });
     await using own = await webgpu({ device: gpu });
     setDevice(own);
-    const parts = Array.from({ length: 61 }, (_, i) => tensor([i, 2 * i, 3 * i]));
-    expect(await parts.reduce<Tensor>((before, part) => add(before, part)).array()).toEqual([1830, 3660, 5490]);
+    const parts = Array.from({ length: 61 }, (_, i): Tensor => tensor([i, 2 * i, 3 * i]));
+    expect(await parts.reduce((before, part) => add(before, part)).array()).toEqual([1830, 3660, 5490]);
     setDevice(device);
     gpu.destroy();
   });
@@ -232,6 +232,40 @@ describeOnGpu("a device", () => {
     await expect(pending).rejects.toThrow(/^webgpu: the GPU device was lost \(.*\); make a new device with webgpu\(\) and restore from a checkpoint$/);
     expect(() => lost.backend.alloc(4)).toThrow(DeviceLostError);
     setDevice(device);
+  });
+
+  test("hands its shaders to the GPU turn by turn, and never waits for one", async () => {
+    const found = (await findAdapter()) as GPUAdapter;
+    const gpu = await requestDevice(found);
+    gpu.createComputePipeline = () => expect.unreachable("it blocks the thread");
+    // A driver that takes 5 ms for each text, of which a turn of the thread may hold two.
+    const create = gpu.createShaderModule.bind(gpu);
+    let turn = 0;
+    const turns: number[] = [];
+    gpu.createShaderModule = (descriptor) => {
+      turns.push(turn);
+      const end = performance.now() + 5;
+      while (performance.now() < end);
+      return create(descriptor);
+    };
+    const own = createWebGpuBackend(gpu, { name: "webgpu:test", ownsDevice: true });
+    const count = 12;
+    const program: Program = {
+      ...double(1), outputs: Array.from({ length: count }, (_, i) => ({ dtype: "float32", length: i + 1 })),
+      kernels: Array.from({ length: count }, (_, i) =>
+        mapKernel([argument(1), argument(i + 1, "write")], [i + 1], apply("add", [load(0, affine([0])), load(0, affine([0]))])),
+      ),
+      steps: Array.from({ length: count }, (_, i) => ({ kernel: i, slots: [{ space: "input", index: 0 }, { space: "output", index: i }] })),
+    };
+    const compiled = Promise.resolve(own.compile(program));
+    const ticker = setInterval(() => turn++, 0);
+    const outputs = await execute(own, (await compiled).program, [Float32Array.of(21)]);
+    clearInterval(ticker);
+    expect(outputs.map((output) => [...output])).toEqual(outputs.map((_, i) => Array.from({ length: i + 1 }, () => 42)));
+    expect(turns).toHaveLength(count);
+    for (const each of turns) expect(turns.filter((other) => other === each).length).toBeLessThanOrEqual(count / 2);
+    expect(new Set(turns).size).toBeGreaterThanOrEqual(3);
+    await own[Symbol.asyncDispose]();
   });
 
   test("names the kernel whose shader does not compile", async () => {

@@ -1,13 +1,13 @@
 /** Every block that the tuner may choose gives the same product; choices are measured once and kept. */
 import { createReferenceBackend } from "@dormouse/backend-cpu/reference";
 import { type Tensor, matmul, setDevice, tensor } from "@dormouse/tensor";
-import type { ContractKernel, Program } from "@dormouse/tensor/graph";
+import type { ContractKernel, Program, Scalar } from "@dormouse/tensor/graph";
 import { expect, test } from "vitest";
-import { affine, argument, execute, load, singleKernel } from "../../backend-cpu/test/support.ts";
+import { affine, apply, argument, execute, load, singleKernel } from "../../backend-cpu/test/support.ts";
 import { findAdapter, requestDevice } from "../src/adapter.ts";
 import { type WebGpuBackend, createWebGpuBackend } from "../src/backend.ts";
 import { type TuningStorage, webgpu } from "../src/index.ts";
-import { planProgram } from "../src/kernels.ts";
+import { planStep } from "../src/kernels.ts";
 import { candidatesFor, shapeClass } from "../src/tuner.ts";
 import { type Block, blockOf } from "../src/wgsl/contract.ts";
 import { backend, describeOnGpu, device } from "./gpu.ts";
@@ -54,7 +54,7 @@ test("candidates cover no more than they must, and the usual block is always one
 
 test("a block shows in the shader of a product", () => {
   const program = singleKernel(product(130, 70, 19));
-  const textWith = (block: Block | null): string => JSON.stringify(planProgram(program, 8, () => block).actions);
+  const textWith = (block: Block | null): string => JSON.stringify(planStep(program, program.steps[0]!, 8, () => block).actions);
   expect(textWith([2, 2])).not.toBe(textWith([1, 1]));
   expect(textWith(null)).toBe(textWith(blockOf(product(130, 70, 19))));
 });
@@ -111,6 +111,31 @@ describeOnGpu("a tuner", () => {
     await using own = await webgpu({ tune: storage });
     storage.setItem(`dormouse tile ${own.name} float32 0 6 5 6 plain plain`, "64x64");
     await compute(own);
+    expect([...storage.items.values()][0]).toMatch(/^[124]x[12]$/);
+  }, 120_000);
+
+  test("measures products of more arguments than there are bindings", async () => {
+    const storage = new Memory();
+    await using own = await webgpu({ tune: storage });
+    const count = (own.backend as WebGpuBackend).capabilities.maxBindings;
+    const alone = product(40, 20, 33);
+    const terms = Array.from({ length: count }, (_, i): Scalar => load(3 + i, affine([20, 1, 0])));
+    const body = terms.reduce((a, b) => apply("add", [a, b]), alone.stores[0]!.body);
+    const kernel: ContractKernel = {
+      ...alone, args: [...alone.args, ...terms.map(() => argument(800))], stores: [{ ...alone.stores[0]!, body }],
+    };
+    const program: Program = {
+      key: "crowded", inputs: [{ dtype: "float32", length: 1320 }, { dtype: "float32", length: 660 }],
+      outputs: [{ dtype: "float32", length: 800 }], kernels: [kernel], temporaryBytes: 3328 * count,
+      steps: [{
+        kernel: 0,
+        slots: [
+          { space: "input", index: 0 }, { space: "input", index: 1 }, { space: "output", index: 0 },
+          ...terms.map((_, i) => ({ space: "temporary", offset: 3328 * i, bytes: 3328 }) as const),
+        ],
+      }],
+    };
+    await own.backend.compile(program);
     expect([...storage.items.values()][0]).toMatch(/^[124]x[12]$/);
   }, 120_000);
 

@@ -5,7 +5,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Device, primitive } from "../src/graph.ts";
 import {
-  NumericalWarning, type Tensor, add, compile, evaluate, less, max, mul, neg, onWarning, setDevice, sub, tensor, where,
+  NumericalWarning, type Tensor, add, compile, evaluate, less, max, mul, neg, onWarning, setDevice, sub, sum, tensor,
+  where,
 } from "../src/index.ts";
 import { referenceWith } from "./reference-device.ts";
 
@@ -56,6 +57,20 @@ describe("checks of a compiled function", () => {
     step(tensor([1]), tensor([31]));
     await expect(device.idle()).rejects.toThrow("right: 31 is not below 20");
     expect(await step(tensor([1]), tensor([2])).array()).toEqual([3]);
+  });
+
+  test("take over no memory that is donated", async () => {
+    const step = compile((count: Tensor, x: Tensor) => [add(count, 1), sum(below(x, 10, "step"))], { donate: [0, 1] });
+    let count: Tensor = tensor(0, { dtype: "int32" });
+    for (let i = 0; i < 3; i++) {
+      const spare = add(tensor(i, { dtype: "int32" }), 1);
+      [count] = step(count, spare) as [Tensor, Tensor];
+      spare.dispose();
+    }
+    expect(await count.item()).toBe(3);
+    [count] = step(count, tensor(11, { dtype: "int32" })) as [Tensor, Tensor];
+    await expect(count.item()).rejects.toThrow("step: 11 is not below 10");
+    expect(await count.item()).toBe(4);
   });
 
   test("of two functions are both read", async () => {

@@ -56,8 +56,8 @@ test(`${COUNT} random graphs, no kernel of which takes more than 5 buffers`, asy
 
 test("sums of many tensors take no more buffers than a kernel may have", async () => {
   setDevice(await reference());
-  const parts = Array.from({ length: 61 }, (_, i) => tensor([i, 2 * i, 3 * i]));
-  const total = parts.reduce<Tensor>((before, part) => add(before, part));
+  const parts = Array.from({ length: 61 }, (_, i): Tensor => tensor([i, 2 * i, 3 * i]));
+  const total = parts.reduce((before, part) => add(before, part));
   const { program } = lower({ inputs: topologicalOrder([total]).filter(({ storage }) => storage), outputs: [total] }, { key: "sum", maxBindings: 9 });
   expect(Math.max(...program.steps.map(buffersOf))).toBe(9);
   // Each adds 7 parts or 8 to scratch memory, or to nothing.

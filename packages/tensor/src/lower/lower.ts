@@ -74,11 +74,13 @@ export function prepare(region: Region, options: LowerOptions): (donated?: Reado
   const results = wanted.map(placeOf);
   const places = checks.map(({ value, index }) => ({ place: placeOf(value), index }));
   const given = wanted.filter((value) => value.op !== "input").length;
+  // Whoever looks at a check owns what it reads; a donated input has an owner.
+  const heirs = new Set(computed.slice(0, given).map((value) => value.id));
   return (donated) => {
     const free = new Set([...inputIds].flatMap(([id, index]) => (donated?.has(index) ? [id] : [])));
     // An input that is also a result must keep its elements.
     for (const root of roots) free.delete(root.id);
-    const memory = plan(drafts, all, outputs, free);
+    const memory = plan(drafts, all, outputs, free, heirs);
     const program = assemble(inputs, options.key, computed, all, inputIds, drafts, memory);
     verify(program);
     return { program, results, checks: places, given };

@@ -26,12 +26,13 @@ export interface Plan {
 
 const bytesIn = (value: Value): number => sizeOf(value.shape) * bytesOf(value.dtype);
 
-/** Plans the memory of drafts that run in the given order. */
+/** Plans the memory of drafts that run in the given order. `heirs`: outputs that may take over a donated input. */
 export function plan(
   drafts: readonly Draft[],
   values: ReadonlyMap<number, Value>,
   outputs: ReadonlySet<number>,
   donated: ReadonlySet<number>,
+  heirs: ReadonlySet<number>,
 ): Plan {
   const firstWrite = new Map<number, number>();
   const lastUse = new Map<number, number>();
@@ -42,7 +43,7 @@ export function plan(
     }
     for (const value of readsOf(draft)) lastUse.set(value, step);
   });
-  const aliases = chooseAliases(drafts, values, outputs, donated, firstWrite, lastUse);
+  const aliases = chooseAliases(drafts, values, heirs, donated, firstWrite, lastUse);
 
   const waiting = [...firstWrite.keys()]
     .map((id) => values.get(id)!)
@@ -74,14 +75,14 @@ export function plan(
 function chooseAliases(
   drafts: readonly Draft[],
   values: ReadonlyMap<number, Value>,
-  outputs: ReadonlySet<number>,
+  heirs: ReadonlySet<number>,
   donated: ReadonlySet<number>,
   firstWrite: ReadonlyMap<number, number>,
   lastUse: ReadonlyMap<number, number>,
 ): Map<number, number> {
   const aliases = new Map<number, number>();
-  const free = new Set([...donated].filter((input) => !outputs.has(input)));
-  for (const output of outputs) {
+  const free = new Set(donated);
+  for (const output of heirs) {
     const value = values.get(output)!;
     const written = firstWrite.get(output);
     if (written === undefined || is(value, "input")) continue;

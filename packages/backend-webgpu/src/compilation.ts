@@ -1,0 +1,58 @@
+/**
+ * Compiling a program: its kernels are planned and their shaders handed to the GPU a few milliseconds at a time, so
+ * that a page stays alive meanwhile; the GPU compiles them beside the thread. Owns the turns; what a kernel becomes is
+ * decided in `kernels.ts`, and which shaders are known in `pipelines.ts`.
+ */
+import type { Program } from "@dormouse/tensor/graph";
+import { type BlockFor, type Plan, checkDTypes, joinPlans, planStep } from "./kernels.ts";
+import type { Pipeline, PipelineCache } from "./pipelines.ts";
+import { GpuExecutable } from "./queue.ts";
+
+/** How long the thread is held: half of what a page that draws 60 times a second has for a frame. */
+const SLICE_MILLISECONDS = 8;
+
+/**
+ * Compiles a program whose kernels have at most `maxBindings` bindings; at once if it is short and its shaders are
+ * known.
+ * @throws DeviceError where a kernel needs what WGSL does not have, or a shader does not compile.
+ */
+export function compileProgram(
+  program: Program,
+  maxBindings: number,
+  blockFor: BlockFor,
+  cache: PipelineCache,
+): GpuExecutable | Promise<GpuExecutable> {
+  checkDTypes(program);
+  const plans: Plan[] = [];
+  const pipelines: (Pipeline | Promise<Pipeline>)[] = [];
+  /** Plans steps until the time is over; true where none is left. */
+  const advance = (): boolean => {
+    const end = performance.now() + SLICE_MILLISECONDS;
+    while (plans.length < program.steps.length && performance.now() < end) {
+      const plan = planStep(program, program.steps[plans.length]!, maxBindings, blockFor);
+      plans.push(plan);
+      for (const action of plan.actions) {
+        if (action.kind !== "dispatch") continue;
+        const { dispatch, what } = action;
+        pipelines.push(cache.get(dispatch.wgsl, dispatch.bindings.map(({ writable }) => writable), what));
+      }
+    }
+    return plans.length === program.steps.length;
+  };
+  const finish = (): GpuExecutable | Promise<GpuExecutable> => {
+    const plan = joinPlans(plans);
+    const ready = pipelines.filter((pipeline): pipeline is Pipeline => !(pipeline instanceof Promise));
+    if (ready.length === pipelines.length) return new GpuExecutable(program, plan, ready);
+    const whenReady = pipelines.map(async (pipeline) => await pipeline);
+    return Promise.all(whenReady).then((all) => new GpuExecutable(program, plan, all));
+  };
+  if (advance()) return finish();
+  const inTurns = async (): Promise<GpuExecutable> => {
+    do await nextTurn();
+    while (!advance());
+    return finish();
+  };
+  return inTurns();
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
