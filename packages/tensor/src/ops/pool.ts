@@ -5,7 +5,7 @@
 import { ShapeError, ValueError } from "../core/errors.ts";
 import type { DType } from "../core/dtype.ts";
 import { type LinearMap, primitive } from "../core/primitives.ts";
-import { type Shape, axesOf, otherAxes, showShape, sizeOf } from "../core/shape.ts";
+import { type Shape, axesOf, showShape, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { coordinates, minus, requireRank, scaled, shifted, stretched } from "./pieces.ts";
 import { type Geometry, type PerAxis, geometryOf, perAxis, windowsOf } from "./window.ts";
@@ -36,55 +36,8 @@ function maxPool(op: string, x: Tensor, size: PerAxis, options: MaxPoolOptions, 
   return primitive.call([x], {
     name: op,
     body: { inputs: [input], output },
-    rule: ([source]) => [tiles(x.shape, geometry) ? firstOfTile(source!, geometry) : firstWinner(source!, geometry)],
+    rule: ([source]) => [firstWinner(source!, geometry)],
   });
-}
-
-/** Whether the windows cut `shape` into equal parts. */
-const tiles = (shape: Shape, { size, stride, dilation, counts }: Geometry): boolean =>
-  size.every(
-    (each, i) =>
-      stride[i] === each &&
-      (each === 1 || dilation[i] === 1) &&
-      counts[i]! * each === shape[shape.length - size.length + i],
-  );
-
-/**
- * `firstWinner` of windows that tile the image, elementwise: no fold. Channels are innermost, as in the convolutions
- * before and after it, so that neighbors in memory are worked on together.
- */
-function firstOfTile(x: Tensor, { size, counts }: Geometry): LinearMap {
-  const rank = size.length;
-  const lead = x.shape.slice(0, -rank);
-  // [..lead, ..(count, place)] → [batch, ..(count, place), ..rest], and back.
-  const split = [...lead, ...size.flatMap((each, i) => [counts[i]!, each])];
-  const order = [0, ...axesOf(2 * rank).map((i) => lead.length + i), ...axesOf(lead.length - 1).map((i) => 1 + i)];
-  const inTiles = (image: Tensor): Tensor => primitive.permute(primitive.reshape(image, split), order);
-  const toImage = (parts: Tensor): Tensor =>
-    primitive.reshape(primitive.permute(parts, axesOf(order.length).map((axis) => order.indexOf(axis))), x.shape);
-  const places = axesOf(rank).map((i) => 2 + 2 * i);
-  const others = otherAxes(order.length, places);
-  const parts = inTiles(x);
-  const lanes = primitive.permute(parts, [...others, ...places]);
-  const flat = [...lanes.shape.slice(0, -rank), sizeOf(size)];
-  const winner = primitive.argmax(primitive.reshape(lanes, flat), flat.length - 1);
-  const numbers = primitive.reshape(primitive.iota(sizeOf(size), "int32"), size);
-  const isWinner = primitive.equal(
-    primitive.broadcast(numbers, parts.shape, places),
-    primitive.broadcast(winner, parts.shape, others),
-  );
-  const ofWinner = (each: Tensor): Tensor => primitive.where(isWinner, each, filledLike(each, 0));
-  // [..lead, ..counts] ↔ [batch, ..counts, ..rest]
-  const last = [0, ...axesOf(rank).map((i) => lead.length + i), ...axesOf(lead.length - 1).map((i) => 1 + i)];
-  return {
-    apply: (tangent) =>
-      primitive.permute(
-        primitive.reduce(ofWinner(inTiles(tangent)), "sum", places),
-        last.map((_, axis) => last.indexOf(axis)),
-      ),
-    transpose: (cotangent) =>
-      toImage(ofWinner(primitive.broadcast(primitive.permute(cotangent, last), parts.shape, others))),
-  };
 }
 
 /**
