@@ -1,7 +1,9 @@
 /** Cross-entropy of yes-or-no predictions, from probabilities or from logits. */
 import { add, div, exp, less, log, log1p, maximum, mul, neg, sub, where } from "@dormouse/tensor";
 import type { Tensor } from "@dormouse/tensor/graph";
-import { type ElementwiseOptions, finished, requireAlike, requireBroadcast, withPartials } from "./reduction.ts";
+import {
+  type ElementwiseOptions, finished, requireAlike, requireBroadcast, widened, withPartials,
+} from "./reduction.ts";
 
 export type BinaryCrossEntropyOptions = ElementwiseOptions;
 
@@ -16,6 +18,7 @@ export function binaryCrossEntropy(
   options: BinaryCrossEntropyOptions = {},
 ): Tensor {
   const op = "binaryCrossEntropy";
+  [prediction, target] = widened(prediction, target);
   requireAlike(op, prediction, target);
   const [yes, no] = [(p: Tensor) => maximum(log(p), -100), (p: Tensor) => maximum(log1p(neg(p)), -100)];
   const losses = withPartials(
@@ -50,7 +53,9 @@ export function binaryCrossEntropyWithLogits(
   { posWeight, ...options }: BinaryCrossEntropyWithLogitsOptions = {},
 ): Tensor {
   const op = "binaryCrossEntropyWithLogits";
+  [prediction, target] = widened(prediction, target);
   requireAlike(op, prediction, target);
+  [posWeight] = widened(posWeight);
   if (posWeight) requireBroadcast(op, "posWeight", posWeight, prediction);
   // log(1 + eˣ) is max(x, 0) + tail and log(1 + e⁻ˣ) is max(−x, 0) + tail. One condition chooses all branches, so that at
   // 0 the slopes add up to ± 1/2.

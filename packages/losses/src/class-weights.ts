@@ -1,6 +1,7 @@
 /** Weights of classes: the option and its check. */
 import { DTypeError, ShapeError, tensor } from "@dormouse/tensor";
 import { type Tensor, primitive, showShape } from "@dormouse/tensor/graph";
+import { widened } from "./reduction.ts";
 
 /** Weights of classes. */
 export interface ClassWeightOption {
@@ -16,7 +17,7 @@ export function classWeights(
   axis: number,
 ): Tensor | null {
   if (weight === undefined) return null;
-  const each = isList(weight) ? tensor(weight, { dtype }) : weight;
+  const [each] = widened(isList(weight) ? tensor(weight, { dtype }) : weight);
   if (each.rank !== 1 || each.shape[0] !== shape[axis]) {
     throw new ShapeError(op, `weight ${showShape(each.shape)} for prediction ${showShape(shape)}`, {
       expected: [shape[axis]],

@@ -9,7 +9,7 @@ import { type Shape, type Tensor, isFloat, primitive, sameShape, showShape } fro
 import { type ClassWeightOption, classWeights } from "./class-weights.ts";
 import { type LabelOptions, type Labels, classAxis, labelsFor, picked } from "./labels.ts";
 import {
-  type Reduction, type ReductionOption, reduced, reducedByWeight, requireAlike, requireFloat, requireValue,
+  type Reduction, type ReductionOption, reduced, reducedByWeight, requireAlike, requireFloat, requireValue, widened,
 } from "./reduction.ts";
 
 export interface NllOptions extends ReductionOption, LabelOptions, ClassWeightOption {}
@@ -38,6 +38,7 @@ export interface CrossEntropyOptions extends NllOptions {
 export function crossEntropy(prediction: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const op = "crossEntropy";
   const { labelSmoothing = 0, reduction } = options;
+  [prediction, target] = widened(prediction, target);
   requireFloat(op, "prediction", prediction);
   requireValue(op, "labelSmoothing", labelSmoothing, (x) => x >= 0 && x <= 1, "use a number from 0 to 1");
   const axis = classAxis(op, prediction.shape, options.axis);
@@ -68,6 +69,7 @@ export function crossEntropy(prediction: Tensor, target: Tensor, options: CrossE
  */
 export function nll(prediction: Tensor, target: Tensor, options: NllOptions = {}): Tensor {
   const op = "nll";
+  [prediction, target] = widened(prediction, target);
   requireFloat(op, "prediction", prediction);
   const axis = classAxis(op, prediction.shape, options.axis);
   const weight = classWeights(op, options.weight, prediction, axis);
@@ -88,6 +90,7 @@ export interface FocalOptions extends NllOptions {
 export function focal(prediction: Tensor, target: Tensor, options: FocalOptions = {}): Tensor {
   const op = "focal";
   const { gamma = 2 } = options;
+  [prediction, target] = widened(prediction, target);
   requireFloat(op, "prediction", prediction);
   requireValue(op, "gamma", gamma, (x) => x >= 0, "use a number of at least 0");
   const axis = classAxis(op, prediction.shape, options.axis);
@@ -124,6 +127,7 @@ export function klDivergence(
   { logTarget = false, reduction }: KlDivergenceOptions = {},
 ): Tensor {
   const op = "klDivergence";
+  [prediction, target] = widened(prediction, target);
   requireAlike(op, prediction, target);
   const share = logTarget ? exp(target) : target;
   const isZero = equal(share, 0);

@@ -1,7 +1,7 @@
 /** Losses that shape a space: which embeddings should be near each other and which far. */
 import { DTypeError, ShapeError, add, cosineSimilarity, equal, mul, norm, square, sub, where } from "@dormouse/tensor";
 import { type Tensor, sameShape, showShape } from "@dormouse/tensor/graph";
-import { type ReductionOption, positivePart, reduced, requireAlike, requireValue } from "./reduction.ts";
+import { type ReductionOption, positivePart, reduced, requireAlike, requireValue, widened } from "./reduction.ts";
 
 export interface CosineEmbeddingOptions extends ReductionOption {
   /** Cosine below which unlike pairs cost nothing, from −1 to 1. Default 0. */
@@ -19,6 +19,7 @@ export function cosineEmbedding(
   { margin = 0, reduction }: CosineEmbeddingOptions = {},
 ): Tensor {
   const op = "cosineEmbedding";
+  [a, b] = widened(a, b);
   requireAlike(op, a, b, ["a", "b"]);
   requireRows(op, a, target);
   requireValue(op, "margin", margin, (x) => x >= -1 && x <= 1, "use a number from -1 to 1");
@@ -47,6 +48,7 @@ export function tripletMargin(
   { margin = 1, p = 2, eps = 1e-6, reduction }: TripletMarginOptions = {},
 ): Tensor {
   const op = "tripletMargin";
+  [anchor, positive, negative] = widened(anchor, positive, negative);
   requireAlike(op, anchor, positive, ["anchor", "positive"]);
   requireAlike(op, anchor, negative, ["anchor", "negative"]);
   requireEmbeddings(op, anchor);
@@ -72,6 +74,7 @@ export function contrastive(
   { margin = 1, reduction }: ContrastiveOptions = {},
 ): Tensor {
   const op = "contrastive";
+  [a, b] = widened(a, b);
   requireAlike(op, a, b, ["a", "b"]);
   requireRows(op, a, target);
   requireValue(op, "margin", margin, (x) => x > 0, "use a positive number");

@@ -5,7 +5,7 @@
 import { add, exp, lgamma, mul, pow, prod, sub, sum } from "@dormouse/tensor";
 import { type Tensor, isFloat } from "@dormouse/tensor/graph";
 import { classAxis, labelsFor, picked } from "./labels.ts";
-import { requireAlike, requireFloat } from "./reduction.ts";
+import { requireAlike, requireFloat, widened } from "./reduction.ts";
 
 /**
  * pʸ (1 − p)¹⁻ʸ for the probability p of an outcome 1 and outcomes y of 0 or 1, elementwise: p where it happened, 1 − p
@@ -17,6 +17,7 @@ import { requireAlike, requireFloat } from "./reduction.ts";
  * ```
  */
 export function bernoulliLikelihood(probability: Tensor, outcome: Tensor): Tensor {
+  [probability, outcome] = widened(probability, outcome);
   requireAlike("bernoulliLikelihood", probability, outcome, ["probability", "outcome"]);
   return mul(pow(probability, outcome), pow(sub(1, probability), sub(1, outcome)));
 }
@@ -35,6 +36,7 @@ export function bernoulliLikelihood(probability: Tensor, outcome: Tensor): Tenso
  */
 export function multinomialLikelihood(probabilities: Tensor, target: Tensor): Tensor {
   const op = "multinomialLikelihood";
+  [probabilities, target] = widened(probabilities, target);
   requireFloat(op, "probabilities", probabilities);
   const axis = classAxis(op, probabilities.shape);
   if (!isFloat(target.dtype)) {

@@ -5,7 +5,7 @@ import { type ClassWeightOption, classWeights } from "./class-weights.ts";
 import { type LabelOptions, classAxis, labelsFor, picked } from "./labels.ts";
 import {
   type ElementwiseOptions, type ReductionOption, finished, positivePart, reduced, requireAlike, requireFloat,
-  requireValue,
+  requireValue, widened,
 } from "./reduction.ts";
 
 /**
@@ -19,6 +19,7 @@ import {
  * ```
  */
 export function margin(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("margin", prediction, target);
   return finished("margin", mul(target, prediction), options);
 }
@@ -28,12 +29,14 @@ export function margin(prediction: Tensor, target: Tensor, options: ElementwiseO
  * PyTorch's `clamp` has it. Cortes and Vapnik, 1995.
  */
 export function hinge(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("hinge", prediction, target);
   return finished("hinge", shortfall(prediction, target), options);
 }
 
 /** max(0, 1 − y · s)², as `hinge` with a smooth margin. */
 export function squaredHinge(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("squaredHinge", prediction, target);
   return finished("squaredHinge", square(shortfall(prediction, target)), options);
 }
@@ -43,6 +46,7 @@ export function squaredHinge(prediction: Tensor, target: Tensor, options: Elemen
  * size.
  */
 export function softMargin(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("softMargin", prediction, target);
   return finished("softMargin", softplus(neg(mul(target, prediction))), options);
 }
@@ -64,6 +68,7 @@ export interface MultiMarginOptions extends ReductionOption, Pick<LabelOptions, 
 export function multiMargin(prediction: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
   const op = "multiMargin";
   const { p = 1, margin = 1, reduction } = options;
+  [prediction, target] = widened(prediction, target);
   requireFloat(op, "prediction", prediction);
   requireValue(op, "p", p, (x) => x === 1 || x === 2, "use 1 or 2");
   const { shape } = prediction;

@@ -1,7 +1,7 @@
 /** Penalties on the size of parameters, chosen by path: to be added to a loss. */
 import { ValueError, abs, add, mul, namedLeaves, square, sum } from "@dormouse/tensor";
 import { type Tensor, isFloat } from "@dormouse/tensor/graph";
-import { requireValue } from "./reduction.ts";
+import { requireValue, widened } from "./reduction.ts";
 
 /** How strong a penalty is and what it is on. */
 export interface PenaltyOptions {
@@ -51,7 +51,8 @@ function penalty(
 ): Tensor {
   requireValue(op, "strength", strength, (x) => x >= 0, "use a number of at least 0");
   const parameters = namedLeaves(tree).filter(([path, leaf]) => isFloat(leaf.dtype) && (include?.(path, leaf) ?? true));
-  if (parameters.length > 0) return parameters.map(([, leaf]) => term(leaf)).reduce((total, next) => add(total, next));
+  const terms = parameters.map(([, leaf]) => term(...widened(leaf)));
+  if (terms.length > 0) return terms.reduce((total, next) => add(total, next));
   throw new ValueError(op, "no parameter is included", {
     received: namedLeaves(tree).map(([path]) => path),
     hint: "check `include` against the paths of namedLeaves(tree)",

@@ -1,10 +1,10 @@
 /**
- * What every loss shares: the check that prediction and target fit, the reduction of one loss per example to a
- * scalar, and three small functions with chosen slopes. Knows no loss.
+ * What every loss shares: the check that prediction and target fit, the dtype that it is computed in, the reduction of
+ * one loss per example to a scalar, and three small functions with chosen slopes. Knows no loss.
  */
 import { DTypeError, ShapeError, ValueError, div, less, mean, mul, sum, where } from "@dormouse/tensor";
 import {
-  type Body, type LinearMap, type Tensor, broadcastShapes, isFloat, primitive, sameShape, showShape,
+  type Body, type LinearMap, type Tensor, broadcastShapes, computedIn, isFloat, primitive, sameShape, showShape,
 } from "@dormouse/tensor/graph";
 
 /** How losses of examples become one number. */
@@ -48,6 +48,14 @@ const unknownReduction = (op: string, received: string): ValueError =>
     hint: `use "none", "sum" or "mean"`,
   });
 
+/**
+ * float16 tensors as float32, others as they are: logarithms, squares and sums of a loss leave the range of float16, and
+ * its eps is 0 there. So the loss of float16 predictions is float32.
+ */
+export function widened<T extends readonly (Tensor | undefined)[]>(...tensors: T): T {
+  return tensors.map((x) => x && primitive.cast(x, computedIn(x.dtype))) as unknown as T;
+}
+
 /** Throws `DTypeError` unless `x` is of floats. */
 export function requireFloat(op: string, name: string, x: Tensor): void {
   if (isFloat(x.dtype)) return;
@@ -86,7 +94,7 @@ export function requireAlike(
 
 /** Losses of elements, weighted and reduced. */
 export const finished = (op: string, losses: Tensor, { weight, reduction }: ElementwiseOptions): Tensor =>
-  reduced(op, weighted(op, losses, weight), reduction);
+  reduced(op, weighted(op, losses, ...widened(weight)), reduction);
 
 /** losses · weight, where `weight` broadcasts to the shape of the losses. */
 function weighted(op: string, losses: Tensor, weight: Tensor | undefined): Tensor {

@@ -6,7 +6,7 @@ import {
 } from "@dormouse/tensor";
 import type { Tensor } from "@dormouse/tensor/graph";
 import {
-  type ElementwiseOptions, finished, requireAlike, requireBroadcast, requireValue, stopped, withPartials,
+  type ElementwiseOptions, finished, requireAlike, requireBroadcast, requireValue, stopped, widened, withPartials,
 } from "./reduction.ts";
 
 /**
@@ -17,12 +17,14 @@ import {
  * ```
  */
 export function mse(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("mse", prediction, target);
   return finished("mse", square(sub(prediction, target)), options);
 }
 
 /** Absolute error |prediction − target|, averaged by default; slope 0 where both are equal. */
 export function mae(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("mae", prediction, target);
   return finished("mae", distance(prediction, target), options);
 }
@@ -34,6 +36,7 @@ export interface HuberOptions extends ElementwiseOptions {
 
 /** ½d² for |d| ≤ δ, else δ · (|d| − ½δ), with d = prediction − target. Huber, 1964. */
 export function huber(prediction: Tensor, target: Tensor, { delta = 1, ...options }: HuberOptions = {}): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("huber", prediction, target);
   requireValue("huber", "delta", delta, (x) => x > 0, "use a positive number");
   const d = distance(prediction, target);
@@ -48,6 +51,7 @@ export interface SmoothL1Options extends ElementwiseOptions {
 
 /** ½d² / β for |d| < β, else |d| − ½β, with d = prediction − target: the Huber loss divided by β. */
 export function smoothL1(prediction: Tensor, target: Tensor, { beta = 1, ...options }: SmoothL1Options = {}): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("smoothL1", prediction, target);
   requireValue("smoothL1", "beta", beta, (x) => x >= 0, "use a number of at least 0");
   const d = distance(prediction, target);
@@ -57,6 +61,7 @@ export function smoothL1(prediction: Tensor, target: Tensor, { beta = 1, ...opti
 
 /** log cosh(prediction − target): ½d² near 0 and |d| − log 2 far from it, with slope tanh d everywhere. */
 export function logCosh(prediction: Tensor, target: Tensor, options: ElementwiseOptions = {}): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("logCosh", prediction, target);
   const compute = (d: Tensor): Tensor => {
     const size = abs(d);
@@ -82,6 +87,7 @@ export function pinball(
   target: Tensor,
   { quantile = 0.5, ...options }: PinballOptions = {},
 ): Tensor {
+  [prediction, target] = widened(prediction, target);
   requireAlike("pinball", prediction, target);
   requireValue("pinball", "quantile", quantile, (x) => x >= 0 && x <= 1, "use a number from 0 to 1");
   const excess = sub(target, prediction);
@@ -107,6 +113,7 @@ export function gaussianNll(
   { full = false, eps = 1e-6, ...options }: GaussianNllOptions = {},
 ): Tensor {
   const op = "gaussianNll";
+  [prediction, target, variance] = widened(prediction, target, variance);
   requireAlike(op, prediction, target);
   requireBroadcast(op, "variance", variance, prediction);
   requireValue(op, "eps", eps, (x) => x > 0, "use a positive number");
@@ -131,6 +138,7 @@ export function poissonNll(
   { logInput = true, full = false, eps = 1e-8, ...options }: PoissonNllOptions = {},
 ): Tensor {
   const op = "poissonNll";
+  [prediction, target] = widened(prediction, target);
   requireAlike(op, prediction, target);
   const losses = logInput
     ? sub(exp(prediction), mul(target, prediction))

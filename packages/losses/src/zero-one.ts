@@ -2,7 +2,7 @@
 import { TransformError, argmax, cast, notEqual } from "@dormouse/tensor";
 import { type Tensor, primitive } from "@dormouse/tensor/graph";
 import { classAxis, labelsFor } from "./labels.ts";
-import { type ReductionOption, reduced, requireFloat } from "./reduction.ts";
+import { type ReductionOption, reduced, requireFloat, widened } from "./reduction.ts";
 
 /**
  * 1 where the class of the greatest score is not the label, else 0; the mean is 1 − accuracy. `prediction` is [N, C],
@@ -11,6 +11,7 @@ import { type ReductionOption, reduced, requireFloat } from "./reduction.ts";
  */
 export function zeroOneLoss(prediction: Tensor, target: Tensor, { reduction }: ReductionOption = {}): Tensor {
   const op = "zeroOneLoss";
+  [prediction] = widened(prediction);
   requireFloat(op, "prediction", prediction);
   const axis = classAxis(op, prediction.shape);
   const { index } = labelsFor(op, target, prediction.shape, axis);

@@ -1,14 +1,15 @@
 /**
  * Attention: averages of values, weighted by how well queries fit keys, and the positions that it does not see by
- * itself. Masks are booleans, true where a query may look; batches come first, features last.
+ * itself. Masks are booleans, true where a query may look; batches come first, features last. Scores and their softmax
+ * are float32 where queries and keys are float16.
  */
 import {
-  type Key, type Tensor, ShapeError, ValueError, add, logicalAnd, matmul, mul, permute, reshape, softmax, split,
+  type Key, type Tensor, ShapeError, ValueError, add, cast, logicalAnd, matmul, mul, permute, reshape, softmax, split,
   swapAxes, tensor, tri, where, zeros,
 } from "@dormouse/tensor";
 import { type FloatType, xavierUniform } from "./initializers.ts";
 import { type FeatureCheck, type WeightOptions, Linear, requireSizes, withKey } from "./linear.ts";
-import type { ForwardContext } from "./module.ts";
+import { type ForwardContext, widened } from "./module.ts";
 import { dropout } from "./noise.ts";
 
 type Shape = readonly number[];
@@ -46,14 +47,14 @@ export function attentionWeights(query: Tensor, key: Tensor, options: AttentionO
     });
   }
   const { mask, causal = false, scale = 1 / Math.sqrt(width ?? 1) } = options;
-  const scores = mul(matmul(query, swapAxes(key, -1, -2)), scale);
+  const scores = mul(widened(matmul(query, swapAxes(key, -1, -2))), scale);
   const [length, keys] = scores.shape.slice(-2) as [number, number];
   const isBoolean = mask?.dtype === "bool";
-  const shifted = mask && !isBoolean ? add(scores, mask) : scores;
+  const shifted = mask && !isBoolean ? add(scores, widened(mask)) : scores;
   const triangle = causal ? causalMask(length, keys) : null;
   const allowed = mask && isBoolean ? (triangle ? logicalAnd(mask, triangle) : mask) : triangle;
-  if (!allowed) return softmax(shifted);
-  return where(allowed, softmax(where(allowed, shifted, FORBIDDEN)), 0);
+  const weights = allowed ? where(allowed, softmax(where(allowed, shifted, FORBIDDEN)), 0) : softmax(shifted);
+  return cast(weights, query.dtype);
 }
 
 /**
@@ -185,7 +186,7 @@ function joined(mask: Tensor | undefined, present: Tensor | undefined): Tensor |
   if (!present) return mask;
   const columns = reshape(present, [present.shape[0]!, 1, 1, present.shape[1]!]);
   if (!mask) return columns;
-  return mask.dtype === "bool" ? logicalAnd(mask, columns) : where(columns, mask, FORBIDDEN);
+  return mask.dtype === "bool" ? logicalAnd(mask, columns) : where(columns, widened(mask), FORBIDDEN);
 }
 
 export interface SinusoidalOptions {

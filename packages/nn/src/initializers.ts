@@ -3,11 +3,11 @@
  * function of the options. Fans are those of weights `[out, in, ...kernel]`: `fanIn = in · |kernel|`.
  */
 import {
-  type Key, type Tensor, ShapeError, full, linalg, mul, normal as normals, reshape, transpose,
+  type FloatType, type Key, type Tensor, ShapeError, full, linalg, mul, normal as normals, reshape, transpose,
   truncatedNormal as truncatedNormals, uniform as uniforms,
 } from "@dormouse/tensor";
 
-export type FloatType = "float32" | "float64";
+export type { FloatType };
 
 /** Makes the first values of a parameter. */
 export type Initializer = <const S extends readonly number[]>(

@@ -4,7 +4,7 @@
  * with a key trains, a call without one evaluates. A module whose state changes while it trains (`BatchNorm`) returns
  * the output and the module that comes next.
  */
-import { type Key, type Tensor, foldIn, namedLeaves } from "@dormouse/tensor";
+import { type Key, type Tensor, cast, foldIn, namedLeaves } from "@dormouse/tensor";
 
 /** What a forward pass is told. With a key it is training; the key is the source of all randomness in it. */
 export interface ForwardContext {
@@ -50,8 +50,11 @@ export const contextOf = ({ key }: ForwardContext, index: number): ForwardContex
  * name begins with `running`. For `partition`, to freeze and to count.
  */
 export const isParameter = (path: string, { dtype }: Tensor): boolean =>
-  (dtype === "float32" || dtype === "float64") && !/(^|\.)running[A-Z]\w*$/.test(path);
+  (dtype === "float16" || dtype === "float32" || dtype === "float64") && !/(^|\.)running[A-Z]\w*$/.test(path);
 
 /** The number of learned numbers in a model; a tensor in two places counts once. */
 export const parameterCount = (model: unknown): number =>
   namedLeaves(model).reduce((count, [path, tensor]) => count + (isParameter(path, tensor) ? tensor.size : 0), 0);
+
+/** A float16 tensor as float32, for sums and exponentials that float16 cannot hold; others as they are. */
+export const widened = (x: Tensor): Tensor => (x.dtype === "float16" ? cast(x, "float32") : x);

@@ -1,13 +1,15 @@
 /**
  * Normalization layers: mean 0 and variance 1 over some axes, then a learned scale and shift. Variances are those of
- * a population (divided by n), from the mean in a second pass. Only `BatchNorm` has state.
+ * a population (divided by n), from the mean in a second pass. Inputs of float16 are normalized in float32, where their
+ * squares have room, and rounded at the end. Only `BatchNorm` has state.
  */
 import {
-  type Key, type Tensor, ShapeError, ValueError, add, lerp, mean, mul, ones, reshape, rsqrt, square, sub, variance, zeros,
+  type Key, type Tensor, ShapeError, ValueError, add, cast, lerp, mean, mul, ones, reshape, rsqrt, square, sub, variance,
+  zeros,
 } from "@dormouse/tensor";
 import type { FloatType } from "./initializers.ts";
 import { requireSizes } from "./linear.ts";
-import { type ForwardContext, replace } from "./module.ts";
+import { type ForwardContext, replace, widened } from "./module.ts";
 
 type Shape = readonly number[];
 
@@ -26,9 +28,10 @@ function standardized(x: Tensor, axis: readonly number[], eps: number): Tensor {
   return mul(centered, rsqrt(add(mean(square(centered), { axis, keepDims: true }), eps)));
 }
 
-const scaled = (x: Tensor, weight: Tensor | null, bias: Tensor | null): Tensor => {
-  const y = weight ? mul(x, weight) : x;
-  return bias ? add(y, bias) : y;
+/** `x · weight + bias`, in the dtype of the layer's input. */
+const scaled = (x: Tensor, weight: Tensor | null, bias: Tensor | null, { dtype }: Tensor): Tensor => {
+  const y = weight ? mul(x, widened(weight)) : x;
+  return cast(bias ? add(y, widened(bias)) : y, dtype);
 };
 
 /** `count` numbers along axis 1 of a tensor of this rank. */
@@ -74,7 +77,8 @@ export class LayerNorm {
 
   forward<S extends Shape>(x: Tensor<S>): Tensor<S> {
     requireTail("LayerNorm", x, this.shape);
-    return scaled(standardized(x, lastAxes(this.shape.length), this.eps), this.weight, this.bias) as Tensor<S>;
+    const y = standardized(widened(x), lastAxes(this.shape.length), this.eps);
+    return scaled(y, this.weight, this.bias, x) as Tensor<S>;
   }
 }
 
@@ -93,8 +97,9 @@ export class RMSNorm {
 
   forward<S extends Shape>(x: Tensor<S>): Tensor<S> {
     requireTail("RMSNorm", x, [this.size]);
-    const scale = rsqrt(add(mean(square(x as Tensor), { axis: -1, keepDims: true }), this.eps));
-    return scaled(mul(x as Tensor, scale), this.weight, null) as Tensor<S>;
+    const wide = widened(x);
+    const scale = rsqrt(add(mean(square(wide), { axis: -1, keepDims: true }), this.eps));
+    return scaled(mul(wide, scale), this.weight, null, x) as Tensor<S>;
   }
 }
 
@@ -127,10 +132,10 @@ export class GroupNorm {
   forward<S extends Shape>(x: Tensor<S>): Tensor<S> {
     requireChannels("GroupNorm", x, this.channels);
     const [batch = 0, channels = 0, ...spatial] = x.shape;
-    const grouped = reshape(x, [batch, this.groups, channels / this.groups, ...spatial]);
+    const grouped = reshape(widened(x), [batch, this.groups, channels / this.groups, ...spatial]);
     const axes = grouped.shape.map((_, axis) => axis).slice(2);
     const y = reshape(standardized(grouped, axes, this.eps), x.shape);
-    return scaled(y, perChannel(this.weight, x.rank), perChannel(this.bias, x.rank)) as Tensor<S>;
+    return scaled(y, perChannel(this.weight, x.rank), perChannel(this.bias, x.rank), x) as Tensor<S>;
   }
 }
 
@@ -168,8 +173,8 @@ export class InstanceNorm {
       });
     }
     const axes = x.shape.map((_, axis) => axis).slice(2);
-    const y = standardized(x, axes, this.eps);
-    return scaled(y, perChannel(this.weight, x.rank), perChannel(this.bias, x.rank)) as Tensor<S>;
+    const y = standardized(widened(x), axes, this.eps);
+    return scaled(y, perChannel(this.weight, x.rank), perChannel(this.bias, x.rank), x) as Tensor<S>;
   }
 }
 
@@ -217,12 +222,13 @@ export class BatchNorm {
   forward<S extends Shape>(x: Tensor<S>, context?: ForwardContext): Tensor<S> | readonly [output: Tensor<S>, next: BatchNorm];
   forward(x: Tensor, { key }: ForwardContext = {}): Tensor | readonly [Tensor, BatchNorm] {
     requireChannels("BatchNorm", x, this.channels);
-    const along = (values: Tensor): Tensor => perChannel(values, x.rank)!;
+    const wide = widened(x);
+    const along = (values: Tensor): Tensor => perChannel(widened(values), x.rank)!;
     const weight = perChannel(this.weight, x.rank);
     const bias = perChannel(this.bias, x.rank);
     if (!key) {
-      const factor = rsqrt(add(this.runningVariance, this.eps));
-      return scaled(mul(sub(x, along(this.runningMean)), along(factor)), weight, bias);
+      const factor = rsqrt(add(widened(this.runningVariance), this.eps));
+      return scaled(mul(sub(wide, along(this.runningMean)), along(factor)), weight, bias, x);
     }
     const count = x.size / this.channels;
     if (!(count > 1)) {
@@ -232,10 +238,12 @@ export class BatchNorm {
       });
     }
     const axis = x.shape.map((_, i) => i).filter((i) => i !== 1);
+    const { momentum } = this;
+    const after = (running: Tensor, now: Tensor): Tensor => cast(lerp(widened(running), now, momentum), running.dtype);
     const next = replace<BatchNorm>(this, {
-      runningMean: lerp(this.runningMean, mean(x, { axis }) as Tensor, this.momentum),
-      runningVariance: lerp(this.runningVariance, variance(x, { axis, correction: 1 }) as Tensor, this.momentum),
+      runningMean: after(this.runningMean, mean(wide, { axis })),
+      runningVariance: after(this.runningVariance, variance(wide, { axis, correction: 1 })),
     });
-    return [scaled(standardized(x, axis, this.eps), weight, bias), next];
+    return [scaled(standardized(wide, axis, this.eps), weight, bias, x), next];
   }
 }
