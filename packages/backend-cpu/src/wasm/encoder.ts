@@ -36,8 +36,11 @@ export class ByteWriter {
     this.length = end;
   }
 
+  /** LEB128 of an integer from 0 to 2^32 - 1. */
   unsigned(value: number): void {
-    this.bytes(unsignedBytes(value));
+    let rest = value;
+    for (; rest >= 128; rest = Math.floor(rest / 128)) this.byte((rest % 128) | 128);
+    this.byte(rest);
   }
 
   /** A length, then the bytes. */
@@ -64,17 +67,15 @@ export class ByteWriter {
   }
 }
 
-/** LEB128 of an unsigned integer below 2^32. */
-export function unsignedBytes(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return (bytes.push(rest), bytes);
-    bytes.push((rest % 128) | 128);
-  }
+/** Appends LEB128 of an integer from 0 to 2^32 - 1 to `bytes`, which it returns. */
+export function appendUnsigned(bytes: number[], value: number): number[] {
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
+  bytes.push(rest);
+  return bytes;
 }
 
-function signedBytes(value: bigint): number[] {
-  const bytes: number[] = [];
+function appendSigned(bytes: number[], value: bigint): number[] {
   for (let rest = value; ;) {
     const low = Number(rest & 127n);
     rest >>= 7n;
@@ -84,8 +85,7 @@ function signedBytes(value: bigint): number[] {
   }
 }
 
-function signedBytes32(value: number): number[] {
-  const bytes: number[] = [];
+function appendSigned32(bytes: number[], value: number): number[] {
   for (let rest = value | 0; ;) {
     const low = rest & 127;
     rest >>= 7;
@@ -113,12 +113,14 @@ export class Expression<T extends ResultType = ResultType> {
   }
 }
 
+const noSources: readonly Expression[] = [];
+
 /** A variable of one function; as an expression, its value. */
 export class Local<T extends ValueType = ValueType> extends Expression<T> {
   readonly index: number;
 
   constructor(type: T, index: number, owner: object) {
-    super(type, "local.get", [], [0x20, ...unsignedBytes(index)], owner);
+    super(type, "local.get", noSources, appendUnsigned([0x20], index), owner);
     this.index = index;
   }
 }
@@ -148,8 +150,9 @@ export const typeBytes: Record<ResultType, number> = {
 
 /** Writes `expression` in stack order. Locals must belong to `owner`. */
 export function writeExpression(out: ByteWriter, expression: Expression, owner: object): void {
-  for (const source of expression.sources) writeExpression(out, source, owner);
-  if (expression instanceof Choice) {
+  const { sources, bytes } = expression;
+  for (let i = 0; i < sources.length; i++) writeExpression(out, sources[i]!, owner);
+  if (bytes.length === 0 && expression instanceof Choice) {
     out.byte(0x04);
     out.byte(typeBytes[expression.type as ValueType]);
     writeExpression(out, expression.whenTrue, owner);
@@ -163,19 +166,23 @@ export function writeExpression(out: ByteWriter, expression: Expression, owner: 
       hint: "pass the value as a parameter",
     });
   }
-  out.bytes(expression.bytes);
+  out.bytes(bytes);
 }
 
 /** Throws unless `sources` have the types in `expected`. */
 export function checkOperands(name: string, sources: readonly Expression[], expected: readonly ResultType[]): void {
-  for (let i = 0; i < Math.max(sources.length, expected.length); i++) {
-    if (sources[i]?.type === expected[i]) continue;
-    const received = sources.map((source) => source?.type ?? "nothing");
-    throw new CodeError(name, `operands are (${received.join(", ")}), not (${expected.join(", ")})`, {
-      expected,
-      received,
-    });
+  if (sources.length !== expected.length) return refuseOperands(name, sources, expected);
+  for (let i = 0; i < expected.length; i++) {
+    if (sources[i]?.type !== expected[i]) refuseOperands(name, sources, expected);
   }
+}
+
+function refuseOperands(name: string, sources: readonly Expression[], expected: readonly ResultType[]): never {
+  const received = sources.map((source) => source?.type ?? "nothing");
+  throw new CodeError(name, `operands are (${received.join(", ")}), not (${expected.join(", ")})`, {
+    expected,
+    received,
+  });
 }
 
 const letters = { i: "i32", l: "i64", f: "f32", d: "f64", v: "v128" } as const;
@@ -205,135 +212,150 @@ type Group<P extends string> = {
   >;
 };
 
-function opcodeBytes(opcode: number): number[] {
-  return opcode < 0x100 ? [opcode] : [opcode >> 12, ...unsignedBytes(opcode & 0xfff)];
+/** What a call of an instruction needs, worked out when it is first used: a process uses few of them. */
+interface Encoding {
+  readonly expected: readonly ValueType[];
+  readonly type: ResultType;
+  readonly code: readonly number[];
+  readonly append: ((code: number[], values: readonly unknown[]) => number[]) | undefined;
 }
 
-function instruction(
-  name: string,
-  [opcode, signature, immediate, alignment = 0]: Row,
-): (...operands: unknown[]) => Expression {
+function encodingOf(name: string, [opcode, signature, immediate, alignment = 0]: Row): Encoding {
   const [inputs, output] = signature.split(">") as [string, string];
-  const expected = [...inputs].map((letter) => letters[letter as keyof Letters]);
-  const type: ResultType = output === "" ? "void" : letters[output as keyof Letters];
-  const code = opcodeBytes(opcode);
-  const count = expected.length;
-  const encode = immediate && immediateBytes(name, immediate, alignment);
-  return (...operands) => {
-    // Further arguments are ignored, as everywhere in JavaScript: `parts.map(f32x4.neg)` passes an index too.
-    const sources = (operands.length === count ? operands : operands.slice(0, count)) as Expression[];
-    checkOperands(name, sources, expected);
-    return new Expression(type, name, sources, encode ? [...code, ...encode(operands.slice(count))] : code);
+  return {
+    expected: [...inputs].map((letter) => letters[letter as keyof Letters]),
+    type: output === "" ? "void" : letters[output as keyof Letters],
+    code: opcode < 0x100 ? [opcode] : appendUnsigned([opcode >> 12], opcode & 0xfff),
+    append: immediate && appendImmediates(name, immediate, alignment),
   };
 }
 
-/** How the immediates of one instruction, as passed after its operands, become bytes. */
-function immediateBytes(name: string, kind: Immediate, alignment: number): (values: unknown[]) => readonly number[] {
+function instruction(name: string, row: Row): (...operands: unknown[]) => Expression {
+  let encoding: Encoding | undefined;
+  return (...operands) => {
+    const { expected, type, code, append } = (encoding ??= encodingOf(name, row));
+    const count = expected.length;
+    // Further arguments are ignored, as everywhere in JavaScript: `parts.map(f32x4.neg)` passes an index too.
+    const sources = (operands.length === count ? operands : operands.slice(0, count)) as Expression[];
+    checkOperands(name, sources, expected);
+    return new Expression(type, name, sources, append ? append(code.slice(), operands.slice(count)) : code);
+  };
+}
+
+/** How the immediates of one instruction, as passed after its operands, are appended to its code. */
+function appendImmediates(name: string, kind: Immediate, alignment: number): NonNullable<Encoding["append"]> {
   const fail = (what: string, value: unknown): never => {
     throw new CodeError(name, `${what} is ${String(value)}`, { received: value });
   };
   const integer = (what: string, value: unknown, limit: number): number =>
     typeof value === "number" && Number.isInteger(value) && value >= 0 && value < limit ? value : fail(what, value);
-  const offset = (value: unknown): number[] => unsignedBytes(integer("offset", value ?? 0, 2 ** 32));
+  const address = (code: number[], offset: unknown): number[] => {
+    code.push(alignment);
+    return appendUnsigned(code, integer("offset", offset ?? 0, 2 ** 32));
+  };
   const lanes = { i8x16: 16, i16x8: 8, i32x4: 4, i64x2: 2, f32x4: 4, f64x2: 2 }[name.slice(0, 5)] ?? 16 >> alignment;
   switch (kind) {
     case "memory":
-      return ([at]) => [alignment, ...offset(at)];
+      return (code, [offset]) => address(code, offset);
     case "lane":
-      return ([lane]) => [integer("lane", lane, lanes)];
+      return (code, [lane]) => (code.push(integer("lane", lane, lanes)), code);
     case "memoryLane":
-      return ([lane, at]) => [alignment, ...offset(at), integer("lane", lane, lanes)];
+      return (code, [lane, offset]) => (address(code, offset).push(integer("lane", lane, lanes)), code);
     case "shuffle":
-      return ([picks]) => {
+      return (code, [picks]) => {
         const list = picks as readonly number[];
         if (list.length !== 16) fail("number of lanes", list.length);
-        return list.map((lane) => integer("lane", lane, 32));
+        for (let i = 0; i < 16; i++) code.push(integer("lane", list[i], 32));
+        return code;
       };
     case "zero":
-      return () => [0];
+      return (code) => (code.push(0), code);
     case "zeros":
-      return () => [0, 0];
+      return (code) => (code.push(0, 0), code);
   }
 }
 
-function group<P extends string>(prefix: P): Group<P> {
-  const methods: Record<string, unknown> = {};
-  for (const [name, row] of Object.entries(instructions)) {
-    if (name.startsWith(`${prefix}.`)) methods[name.slice(prefix.length + 1)] = instruction(name, row);
-  }
-  return methods as Group<P>;
+/** The functions of every row, by the prefixes of their names. */
+const groups: Record<string, Record<string, unknown>> = {};
+for (const name in instructions) {
+  const dot = name.indexOf(".");
+  const prefix = name.slice(0, dot);
+  (groups[prefix] ??= {})[name.slice(dot + 1)] = instruction(name, instructions[name as InstructionName]);
 }
 
-const constant = <T extends ValueType>(type: T, code: readonly number[], data: ArrayLike<number>): Expression<T> =>
-  new Expression(type, `${type}.const`, [], [...code, ...Array.from(data)]);
-const bytesOfArray = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer as ArrayBuffer);
-const vector = (array: ArrayBufferView): Expression<"v128"> => {
-  if (array.byteLength !== 16) throw new CodeError("v128.const", `has ${array.byteLength} bytes, not 16`);
-  return constant("v128", [0xfd, 12], bytesOfArray(array));
-};
-/** One value for every lane, or one per lane. */
-const lanesOf = (lanes: number, values: readonly number[]): readonly number[] =>
-  values.length === 1 ? Array.from({ length: lanes }, () => values[0]!) : values;
+/** The instructions of one prefix, and what is added to them. */
+const group = <P extends string, Rest extends object>(prefix: P, rest: Rest): Group<P> & Rest =>
+  Object.assign(groups[prefix] as Group<P>, rest);
 
-export const i32 = {
-  ...group("i32"),
+/** Constants of every type are written here and read back as bytes. */
+const scratch = new DataView(new ArrayBuffer(16));
+
+function constant<T extends ValueType>(type: T, code: number[], bytes: number): Expression<T> {
+  for (let i = 0; i < bytes; i++) code.push(scratch.getUint8(i));
+  return new Expression(type, `${type}.const`, noSources, code);
+}
+
+/** A constant vector of one value for every lane, or of one per lane, each of which `write` puts at its place. */
+function vector<N>(bytes: number, values: readonly N[], write: (at: number, value: N) => void): Expression<"v128"> {
+  const lanes = 16 / bytes;
+  if (values.length !== 1 && values.length !== lanes) {
+    throw new CodeError("v128.const", `has ${values.length * bytes} bytes, not 16`);
+  }
+  for (let lane = 0; lane < lanes; lane++) write(lane * bytes, values[values.length === 1 ? 0 : lane]!);
+  return constant("v128", [0xfd, 12], 16);
+}
+
+/** Moves whole lanes of `bytes` bytes: 0 … n − 1 of `a`, n … 2n − 1 of `b`. */
+function shuffle(bytes: number, a: Expression<"v128">, b: Expression<"v128">, lanes: readonly number[]): Expression<"v128"> {
+  const picks: number[] = [];
+  for (const lane of lanes) for (let byte = 0; byte < bytes; byte++) picks.push(bytes * lane + byte);
+  return i8x16.shuffle(a, b, picks);
+}
+
+export const i32 = group("i32", {
   /** Any number is taken modulo 2^32, so that addresses and masks may be written unsigned. */
-  const: (value: number) => constant("i32", [0x41], signedBytes32(value)),
-};
-export const i64 = {
-  ...group("i64"),
-  const: (value: bigint) => constant("i64", [0x42], signedBytes(BigInt.asIntN(64, value))),
-};
-export const f32 = {
-  ...group("f32"),
-  const: (value: number) => constant("f32", [0x43], bytesOfArray(new Float32Array([value]))),
-};
-export const f64 = {
-  ...group("f64"),
-  const: (value: number) => constant("f64", [0x44], bytesOfArray(new Float64Array([value]))),
-};
-export const v128 = group("v128");
-export const i8x16 = {
-  ...group("i8x16"),
-  const: (...values: readonly number[]) => vector(new Uint8Array(lanesOf(16, values))),
-};
-export const i16x8 = {
-  ...group("i16x8"),
-  const: (...values: readonly number[]) => vector(new Uint16Array(lanesOf(8, values))),
-};
-export const i32x4 = {
-  ...group("i32x4"),
-  const: (...values: readonly number[]) => vector(new Int32Array(lanesOf(4, values))),
+  const: (value: number) => new Expression("i32", "i32.const", noSources, appendSigned32([0x41], value)),
+});
+export const i64 = group("i64", {
+  const: (value: bigint) => new Expression("i64", "i64.const", noSources, appendSigned([0x42], BigInt.asIntN(64, value))),
+});
+export const f32 = group("f32", {
+  const: (value: number) => {
+    scratch.setFloat32(0, value, true);
+    return constant("f32", [0x43], 4);
+  },
+});
+export const f64 = group("f64", {
+  const: (value: number) => {
+    scratch.setFloat64(0, value, true);
+    return constant("f64", [0x44], 8);
+  },
+});
+export const v128 = group("v128", {});
+export const i8x16 = group("i8x16", {
+  const: (...values: readonly number[]) => vector(1, values, (at, value) => scratch.setUint8(at, value)),
+});
+export const i16x8 = group("i16x8", {
+  const: (...values: readonly number[]) => vector(2, values, (at, value) => scratch.setUint16(at, value, true)),
+});
+export const i32x4 = group("i32x4", {
+  const: (...values: readonly number[]) => vector(4, values, (at, value) => scratch.setInt32(at, value, true)),
   /** Lanes 0..3 of `a`, 4..7 of `b`. */
-  shuffle: (a: Expression<"v128">, b: Expression<"v128">, lanes: readonly number[]) =>
-    i8x16.shuffle(
-      a,
-      b,
-      lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
-    ),
-};
-export const i64x2 = {
-  ...group("i64x2"),
-  const: (...values: readonly bigint[]) =>
-    vector(new BigInt64Array(values.length === 1 ? [values[0]!, values[0]!] : values)),
+  shuffle: (a: Expression<"v128">, b: Expression<"v128">, lanes: readonly number[]) => shuffle(4, a, b, lanes),
+});
+export const i64x2 = group("i64x2", {
+  const: (...values: readonly bigint[]) => vector(8, values, (at, value) => scratch.setBigInt64(at, value, true)),
   /** Lanes 0, 1 of `a`, 2, 3 of `b`. */
-  shuffle: (a: Expression<"v128">, b: Expression<"v128">, lanes: readonly number[]) =>
-    i8x16.shuffle(
-      a,
-      b,
-      lanes.flatMap((lane) => Array.from({ length: 8 }, (_, byte) => 8 * lane + byte)),
-    ),
-};
-export const f32x4 = {
-  ...group("f32x4"),
-  const: (...values: readonly number[]) => vector(new Float32Array(lanesOf(4, values))),
-};
-export const f64x2 = {
-  ...group("f64x2"),
-  const: (...values: readonly number[]) => vector(new Float64Array(lanesOf(2, values))),
-};
-export const memory = group("memory");
-export const atomic = group("atomic");
+  shuffle: (a: Expression<"v128">, b: Expression<"v128">, lanes: readonly number[]) => shuffle(8, a, b, lanes),
+});
+export const f32x4 = group("f32x4", {
+  const: (...values: readonly number[]) => vector(4, values, (at, value) => scratch.setFloat32(at, value, true)),
+});
+export const f64x2 = group("f64x2", {
+  const: (...values: readonly number[]) => vector(8, values, (at, value) => scratch.setFloat64(at, value, true)),
+});
+export const memory = group("memory", {});
+export const atomic = group("atomic", {});
 
 /** `condition ? whenTrue : whenFalse`, evaluating both: cheap sides only. */
 export function select<T extends ValueType>(
@@ -355,5 +377,5 @@ export const choose = <T extends ValueType>(
 /** Sets `local` and is the value it was set to. */
 export function tee<T extends ValueType>(local: Local<T>, value: Expression<T>): Expression<T> {
   checkOperands("local.tee", [value], [local.type]);
-  return new Expression(local.type, "local.tee", [value], [0x22, ...unsignedBytes(local.index)], local.owner);
+  return new Expression(local.type, "local.tee", [value], appendUnsigned([0x22], local.index), local.owner);
 }

@@ -19,10 +19,10 @@ import {
   CodeError,
   Expression,
   Local,
+  appendUnsigned,
   checkOperands,
   i32,
   typeBytes,
-  unsignedBytes,
   writeExpression,
 } from "./encoder.ts";
 import type { ResultType, ValueType } from "./encoder.ts";
@@ -118,7 +118,7 @@ export class FunctionBuilder {
     if (value.sources.length > 0 || value instanceof Local) {
       throw new CodeError("constant", `${value.name} is not a constant instruction`, { hint: "use let" });
     }
-    const key = value.bytes.join();
+    const key = String.fromCharCode(...value.bytes);
     let local = this.#constants.get(key);
     if (!local) {
       local = this.local(value.type);
@@ -367,7 +367,7 @@ export class ModuleBuilder {
       operands.map((operand) => operand.type),
       result,
     );
-    return new Expression(result, "call_indirect", [...operands, slot], [0x11, ...unsignedBytes(type), 0x00]);
+    return new Expression(result, "call_indirect", [...operands, slot], [...appendUnsigned([0x11], type), 0x00]);
   }
 
   /** The module in the binary format, with function names for profilers. */
@@ -443,5 +443,5 @@ export function call<R extends ResultType>(
   ...operands: readonly Expression[]
 ): Expression<R> {
   checkOperands(`call ${target.name}`, operands, target.parameters);
-  return new Expression(target.result, `call ${target.name}`, operands, [0x10, ...unsignedBytes(target.index)]);
+  return new Expression(target.result, `call ${target.name}`, operands, appendUnsigned([0x10], target.index));
 }
