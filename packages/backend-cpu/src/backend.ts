@@ -46,6 +46,8 @@ export interface CpuOptions {
 /** The backend and what only tests and tools ask of it. */
 export interface CpuBackend extends Backend {
   readonly statistics: ArenaStatistics;
+  /** Runs that other threads were woken for so far. */
+  readonly sharedRuns: number;
 }
 
 /** More threads than this have not paid on any machine measured, and each holds a stack and an isolate. */
@@ -196,6 +198,10 @@ class WasmBackend implements CpuBackend {
 
   get statistics(): ArenaStatistics {
     return this.#arena.statistics;
+  }
+
+  get sharedRuns(): number {
+    return this.#team?.announced ?? 0;
   }
 
   alloc(bytes: number): BackendBuffer {

@@ -83,6 +83,11 @@ export class ThreadTeam {
     return new ThreadTeam(workers, words, maySleep);
   }
 
+  /** Programs that all threads were called to so far. */
+  get announced(): number {
+    return Atomics.load(this.#words, at(control.runs));
+  }
+
   /** Whether a thread failed: then no program may run any more. */
   get failed(): boolean {
     return Atomics.load(this.#words, at(control.failed)) !== 0;
