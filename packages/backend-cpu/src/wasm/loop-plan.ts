@@ -2,7 +2,7 @@
  * How a loop kernel is walked: neighboring axes that every view treats as one are merged, and the axis along which
  * vectors lie is the one where groups of four cost least. Owns decisions; writes no code.
  */
-import { bytesOf } from "@dormouse/tensor/graph";
+import { bytesOf, sizeOf } from "@dormouse/tensor/graph";
 import type { Affine, LoopKernel, Scalar } from "@dormouse/tensor/graph";
 import { scalarOrder } from "../scalar-order.ts";
 
@@ -38,6 +38,9 @@ const heavy: Partial<Record<Scalar["op"], number>> = {
   exp: 20, expm1: 25, log: 30, log1p: 35, sin: 35, cos: 35, tanh: 35, atan: 30, erf: 35, pow: 90, threefry: 110, div: 4, sqrt: 4,
 };
 
+/** Positions from which on costly functions are unrolled. */
+const worthUnrolling = 1 << 12;
+
 /** Strips of columns that should be left for the threads to share. */
 const fewestStrips = 4;
 
@@ -59,7 +62,9 @@ export function planLoop(kernel: LoopKernel, wide: boolean): LoopPlan {
   const instructions = Math.max(...kernel.stages.map(({ body }) => workOf(body)));
   // Columns are read a strip at a time: 256 bytes wide, a 4096 x 1000 sum takes 0.7 ms, 64 bytes wide 1.6 ms.
   const light = hasReduce && !best.horizontal ? Math.max(4, Math.min(16, best.lane.extent / fewestStrips / 4)) : 4;
-  const most = instructions < 12 ? light : instructions < 30 || wide ? 2 : best.horizontal && hasReduce ? 2 : 1;
+  // Four groups are computed side by side, which pays for more code where there is enough to compute.
+  const few = instructions < 30 || wide || (best.horizontal && hasReduce) ? 2 : 1;
+  const most = instructions < 12 ? light : sizeOf([...kernel.outer, ...kernel.inner]) < worthUnrolling ? few : 4;
   const unroll = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, best.lane.extent / 4))));
   const rowLength = Math.ceil(inner.reduce((size, { extent }) => size * extent, 1) / 16) * 16;
   const keeps = best.horizontal && best.lane === inner.at(-1) && rowLength <= longestKept;

@@ -6,7 +6,7 @@
  */
 import { sizeOf } from "@dormouse/tensor/graph";
 import type { LoopKernel, ReduceStage, Scalar, StoreStage } from "@dormouse/tensor/graph";
-import { f64x2, i32, i32x4, select, v128 } from "./encoder.ts";
+import { f32x4, f64x2, i32, i32x4, select, v128 } from "./encoder.ts";
 import type { Local } from "./encoder.ts";
 import { scalarOrder } from "../scalar-order.ts";
 import { kernelExport, kernelParameters } from "./generator.ts";
@@ -25,6 +25,11 @@ import type { Value } from "./values.ts";
 
 /** float32 additions in a row before a sum moves to float64. */
 const sumBlock = 64;
+/**
+ * Neighboring groups computed side by side. On one thread of an AMD EPYC an element of `gelu` takes 1.10 instead of
+ * 1.48 ns, of `exp` 0.51 instead of 0.58, of `erf` 1.29 instead of 1.93; eight need more registers than there are.
+ */
+const together = 4;
 /** Below this many pieces another axis is cut among the threads if one has more. */
 const enoughPieces = 8;
 
@@ -47,8 +52,7 @@ class LoopWriter {
   readonly #nest: Nest;
   readonly #kernel: LoopKernel;
   readonly #plan: LoopPlan;
-  /** Neighboring groups whose values are all known before the first is stored. */
-  readonly #together: number;
+  readonly #wide: boolean;
   readonly #code: ScalarCode;
   readonly #parameters: ParameterLocals<typeof kernelParameters>;
   /** The axis cut among the threads. */
@@ -67,7 +71,7 @@ class LoopWriter {
     this.#nest = nest;
     this.#kernel = kernel;
     this.#plan = plan;
-    this.#together = wide ? 2 : 1;
+    this.#wide = wide;
     this.#parameters = parameters;
     this.#code = new ScalarCode(nest, kernel.args, parameters.arguments, kernel.stages.map(({ body }) => body));
     this.#index = [...kernel.outer, ...kernel.inner].map(() => integer(0));
@@ -171,12 +175,14 @@ class LoopWriter {
 
   /** Every body before the first store: a store may overwrite what the next body reads. */
   #store(batch: readonly StoreStage[], places: readonly Place[]): void {
-    for (let first = 0; first < places.length; first += this.#together) {
-      const group = places.slice(first, first + this.#together);
-      const bodies = group.map((place) => batch.map(({ body, level }) => {
+    // Every result waits in a register for the last one. Pairs are what wide mode fuses.
+    const count = Math.max(this.#wide ? 2 : 1, Math.floor(together / batch.length));
+    for (let first = 0; first < places.length; first += count) {
+      const group = places.slice(first, first + count);
+      const bodies = this.#nest.interleave(group.map((place) => () => batch.map(({ body, level }) => {
         const value = level === "inner" ? this.#rowValue(body, place) : this.#code.value(body, place);
         return batch.length * group.length === 1 ? value : value.map((part) => this.#nest.here(part));
-      }));
+      })));
       batch.forEach(({ arg, at }, i) =>
         group.forEach((place, g) => this.#code.store(arg, at, bodies[g]![i]!, place)));
     }
@@ -225,8 +231,13 @@ class LoopWriter {
       });
       reset();
     };
-    const body = (inside: readonly Place[]): void =>
-      inside.forEach((place, group) => this.#step(stage, reducer, partial[group]!, place));
+    const body = (inside: readonly Place[]): void => {
+      for (let first = 0; first < inside.length; first += together) {
+        const steps = inside.slice(first, first + together).map((place, i) =>
+          () => this.#step(stage, reducer, partial[first + i]!, place));
+        nest.interleave(steps);
+      }
+    };
     if (blocked) this.#blocks(places, body, flush);
     else this.#inner(places, body);
     const states: State[] = blocked ? totals : partial;
@@ -235,7 +246,9 @@ class LoopWriter {
     if (horizontal) {
       const merged = states.reduce((a, b) => finish.merge(a, b).map((value) => value.map((part) => nest.here(part))));
       const result = narrow(finish.result(mergeLanes(values, finish, merged)));
-      places[0]!.values.set(number, result.map((part) => nest.here(part)));
+      // The lanes are equal. V8 fuses pairs of a splat, but not of anything else: softmax takes 2.2 instead of 3.2 ms.
+      const splat = this.#wide && stage.dtype === "float32";
+      places[0]!.values.set(number, result.map((part) => nest.here(splat ? f32x4.splat(f32x4.extract_lane(part, 0)) : part)));
     } else {
       places.forEach((place, group) =>
         place.values.set(number, narrow(finish.result(states[group]!)).map((part) => nest.here(part))));

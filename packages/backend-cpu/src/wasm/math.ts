@@ -103,9 +103,10 @@ export class Lanes {
   nmadd(a: Vector, b: Vector, c: Vector): Vector {
     return this.#context.fma ? this.float.relaxed_nmadd(a, b, c) : this.float.sub(c, this.float.mul(a, b));
   }
-  /** Σ coefficients[i]·x^i. */
+  /** Σ coefficients[i]·x^i, each step by itself so that several polynomials can be interleaved. */
   polynomial(x: Vector, coefficients: readonly number[]): Vector {
-    return coefficients.slice(0, -1).reduceRight<Vector>((sum, c) => this.madd(sum, x, this.constant(c)), this.constant(coefficients.at(-1)!));
+    const last = this.constant(coefficients.at(-1)!);
+    return coefficients.slice(0, -1).reduceRight<Vector>((sum, c) => this.hold(this.madd(sum, x, this.constant(c))), last);
   }
   /** Lane-wise `mask ? a : b`. */
   select(mask: Vector, a: Vector, b: Vector): Vector {
@@ -120,30 +121,31 @@ export class Lanes {
   exp(x: Vector): Vector {
     const { low, high } = this.#width.exp;
     const clamped = this.hold(this.float.pmin(this.float.pmax(x, this.constant(low)), this.constant(high)));
-    const { fraction, bits } = this.#splitExponent(clamped);
-    return this.#scaleInTwoSteps(this.float.add(this.constant(1), this.#expm1Reduced(fraction)), bits);
+    const { fraction, bits } = this.#splitExponent(clamped, 2 * this.#width.bias);
+    return this.#scaleInTwoSteps(this.#expm1Reduced(fraction), bits);
   }
 
   /** e^(high + low) where low is small beside high. */
   expPair(high: Vector, low: Vector): Vector {
     const limits = this.#width.exp;
     const clamped = this.hold(this.float.pmin(this.float.pmax(high, this.constant(limits.low)), this.constant(limits.high)));
-    const { fraction, bits } = this.#splitExponent(clamped);
+    const { fraction, bits } = this.#splitExponent(clamped, 2 * this.#width.bias);
     const inside = this.float.eq(clamped, high);
     const reduced = this.hold(this.float.add(fraction, v128.and(low, inside)));
-    return this.#scaleInTwoSteps(this.float.add(this.constant(1), this.#expm1Reduced(reduced)), bits);
+    return this.#scaleInTwoSteps(this.#expm1Reduced(reduced), bits);
   }
 
   /** e^x - 1 without cancellation. */
   expm1(x: Vector): Vector {
     const { add, sub, mul, pmax, pmin, eq } = this.float;
-    const { bias, mantissa, exp } = this.#width;
+    const { bias, exp } = this.#width;
     const low = this.#width.bits === 32 ? -18 : -39;
     const held = this.hold(x);
-    const { fraction, bits, exponent } = this.#splitExponent(this.hold(pmin(pmax(held, this.constant(low)), this.constant(exp.high))));
-    const near = this.hold(this.#expm1Reduced(fraction));
+    const clamped = this.hold(pmin(pmax(held, this.constant(low)), this.constant(exp.high)));
     // Half of the result, so that 2^n does not overflow before the result does.
-    const half = this.hold(this.#integer.add(this.#integer.shl(bits, shift(mantissa)), this.#bits((bias - 1) * 2 ** mantissa)));
+    const { fraction, bits, exponent } = this.#splitExponent(clamped, bias - 1);
+    const near = this.hold(this.#expm1Reduced(fraction));
+    const half = this.hold(this.#powerOfTwo(bits));
     const scaled = this.hold(add(mul(near, half), sub(half, this.constant(0.5))));
     const result = this.select(eq(exponent, this.constant(0)), near, add(scaled, scaled));
     return this.withSign(result, held);
@@ -196,7 +198,8 @@ export class Lanes {
     const held = this.hold(x);
     const one = this.constant(1);
     const twice = v128.or(add(held, held), this.constant(-0));
-    const { fraction, bits } = this.#splitExponent(this.hold(pmax(twice, this.constant(-2 * this.#width.tanhLimit))));
+    const clamped = this.hold(pmax(twice, this.constant(-2 * this.#width.tanhLimit)));
+    const { fraction, bits } = this.#splitExponent(clamped, this.#width.bias);
     const near = this.hold(this.#expm1Reduced(fraction));
     const power = this.hold(this.#powerOfTwo(bits));
     const below = this.nmadd(near, power, sub(one, power));
@@ -272,13 +275,17 @@ export class Lanes {
     return v128.or(positive, v128.and(v128.and(x, odd), this.constant(-0)));
   }
 
-  /** n = round(x/log 2) (as a float, and in the low bits of an integer) and x - n·log 2. */
-  #splitExponent(x: Vector): { exponent: Vector; bits: Vector; fraction: Vector } {
-    const magic = this.constant(this.#width.magic);
+  /**
+   * n = round(x/log 2) as a float, n + `bias` in the low bits of an integer, and x - n·log 2. With the bias of an exponent
+   * those bits are a power of two but for a shift.
+   */
+  #splitExponent(x: Vector, bias: number): { exponent: Vector; bits: Vector; fraction: Vector } {
+    const magic = this.constant(this.#width.magic + bias);
     const bits = this.hold(this.madd(x, this.constant(Math.LOG2E), magic));
     const exponent = this.hold(this.float.sub(bits, magic));
     const [high, low] = this.#width.ln2;
-    const fraction = this.hold(this.nmadd(exponent, this.constant(low), this.nmadd(exponent, this.constant(high), x)));
+    const nearly = this.hold(this.nmadd(exponent, this.constant(high), x));
+    const fraction = this.hold(this.nmadd(exponent, this.constant(low), nearly));
     return { exponent, bits, fraction };
   }
 
@@ -289,21 +296,27 @@ export class Lanes {
 
   /** e^x where the result is neither infinite nor denormal: one scaling step. */
   #expModerate(x: Vector): Vector {
-    const { fraction, bits } = this.#splitExponent(x);
-    return this.float.mul(this.float.add(this.constant(1), this.#expm1Reduced(fraction)), this.#powerOfTwo(bits));
+    const { fraction, bits } = this.#splitExponent(x, this.#width.bias);
+    const near = this.hold(this.#expm1Reduced(fraction));
+    const power = this.hold(this.#powerOfTwo(bits));
+    return this.madd(near, power, power);
   }
 
-  /** value·2^n for n beyond the range of one factor: over- and underflow happen in the last multiplication. */
-  #scaleInTwoSteps(value: Vector, bits: Vector): Vector {
-    const n = this.hold(this.#integer.sub(bits, this.constant(this.#width.magic)));
-    const first = this.hold(this.#integer.shr_s(n, shift(1)));
-    return this.float.mul(this.float.mul(value, this.#powerOfTwo(first)), this.#powerOfTwo(this.#integer.sub(n, first)));
+  /**
+   * (1 + near)·2^n for n beyond the range of one factor: over- and underflow happen in the last multiplication. The low
+   * bits of `bits` hold n and twice the bias, half of it for each factor.
+   */
+  #scaleInTwoSteps(near: Vector, bits: Vector): Vector {
+    const held = this.hold(near);
+    const half = this.hold(this.#integer.shr_u(bits, shift(1)));
+    const first = this.hold(this.#powerOfTwo(half));
+    const scaled = this.hold(this.madd(held, first, first));
+    return this.float.mul(scaled, this.#powerOfTwo(this.#integer.sub(bits, half)));
   }
 
-  /** 2^n for the integer in the low bits of each lane, as long as it is a normal number. */
-  #powerOfTwo(n: Vector): Vector {
-    const { bias, mantissa } = this.#width;
-    return this.#integer.add(this.#integer.shl(n, shift(mantissa)), this.#bits(bias * 2 ** mantissa));
+  /** 2^n for n + bias in the low bits of each lane, as long as it is a normal number. */
+  #powerOfTwo(bits: Vector): Vector {
+    return this.#integer.shl(bits, shift(this.#width.mantissa));
   }
 
   /** x = 2^exponent·(1 + fraction) with 1 + fraction in [√½, √2). */

@@ -10,8 +10,10 @@ import type { FunctionBuilder } from "./module.ts";
 
 type Statement = (f: FunctionBuilder) => void;
 interface Frame {
-  readonly code: Statement[];
+  code: Statement[];
   readonly known: Map<unknown, unknown>;
+  /** While pieces are interleaved: what all of them may use, ahead of the first. */
+  ahead?: Statement[] | undefined;
 }
 export type Integer = Expression<"i32">;
 
@@ -100,9 +102,37 @@ export class Nest {
   /** `make()`, or what it returned before for `key` in a frame that is still open. `depth` says where to keep it. */
   once<T>(key: unknown, make: () => T, depth: (value: T) => number): T {
     for (const frame of this.#frames) if (frame.known.has(key)) return frame.known.get(key) as T;
+    const interleaved = this.#frames.filter(({ ahead }) => ahead);
+    const pieces = interleaved.map(({ code }) => code);
+    interleaved.forEach((frame) => (frame.code = frame.ahead!));
     const value = make();
+    interleaved.forEach((frame, i) => (frame.code = pieces[i]!));
     this.#frames[depth(value)]!.known.set(key, value);
     return value;
+  }
+
+  /**
+   * Independent pieces of code side by side: their statements take turns. A processor looks ahead over a hundred
+   * operations or two, which is only a few vectors of a long function one after the other; side by side their chains
+   * of dependent operations overlap. What pieces share through `once` is computed before them.
+   */
+  interleave<T>(pieces: readonly (() => T)[]): T[] {
+    if (pieces.length === 1) return [pieces[0]!()];
+    const frame = this.#frames[this.depth]!;
+    const { code } = frame;
+    const ahead: Statement[] = [];
+    frame.ahead = ahead;
+    const parts: Statement[][] = [];
+    const results = pieces.map((piece) => {
+      parts.push((frame.code = []));
+      return piece();
+    });
+    frame.ahead = undefined;
+    frame.code = code;
+    code.push(...ahead);
+    const longest = Math.max(...parts.map(({ length }) => length));
+    for (let i = 0; i < longest; i++) for (const part of parts) if (i < part.length) code.push(part[i]!);
+    return results;
   }
 
   /** Forgets every value kept by `once` whose key satisfies `stale`. */

@@ -123,6 +123,31 @@ describe("shapes of maps", () => {
       }
     });
   }
+  test("costly functions of padded and of shared views, computed side by side, with one result to five", () => {
+    const [rows, columns] = [67, 71];
+    const length = rows * columns;
+    for (const dtype of ["float32", "float64"] as const) {
+      const padded = load(dtype, 0, affine(-columns - 2, columns, 1), {
+        valid: [{ ...affine(-1, 1, 0), below: rows - 2 }, { ...affine(-2, 0, 1), below: columns - 5 }], fill: 0.5,
+      });
+      const bias = load(dtype, 1, affine(0, 1, 0));
+      const power = op("exp", dtype, op("mul", dtype, padded, bias));
+      const bodies = [
+        op("pow", dtype, op("abs", dtype, padded), bias), op("div", dtype, power, op("add", dtype, power, constant(dtype, 1))),
+        op("tanh", dtype, power), op("erf", dtype, op("sub", dtype, power, bias)), op("sin", dtype, bias),
+      ];
+      for (let count = 1; count <= bodies.length; count++) {
+        for (const strides of [[columns, 1], [1, rows]]) {
+          const kernel: LoopKernel = {
+            kind: "loop", outer: [rows, columns], inner: [],
+            args: [read(dtype, length), read(dtype, rows), ...bodies.slice(0, count).map(() => write(dtype, length))],
+            stages: bodies.slice(0, count).map((body, i) => store(i + 2, strides, body)),
+          };
+          check(generateLoop, kernel, inputsOf(kernel), dtype === "float32" ? 2e-6 : 1e-14);
+        }
+      }
+    }
+  });
   test("gather of rows and of single elements, clamped", () => {
     for (const [rows, columns] of [[9, 4], [9, 10], [6, 3]] as const) {
       const indices = load("int32", 0, affine(0, 1, 0));
@@ -256,7 +281,7 @@ describe("rows", () => {
       ],
     };
   };
-  for (const [rows, columns] of [[1, 1], [3, 10], [4, 1000], [128, 10], [7, 33], [33, 7], [5, 4], [2, 3]] as const) {
+  for (const [rows, columns] of [[1, 1], [3, 10], [4, 1000], [128, 10], [7, 33], [33, 7], [5, 4], [2, 3], [127, 37], [5, 1003]] as const) {
     test(`softmax and logsumexp of [${rows}, ${columns}]`, () => {
       for (const dtype of ["float32", "float64"] as const) {
         for (const kernel of [softmax(rows, columns, columns, 1, dtype), softmax(rows, columns, 1, rows, dtype)]) {
