@@ -110,7 +110,7 @@ describe("dynamicLossScale", () => {
 /** Runs a test on both backends of the processor. */
 const onEach = (name: string, run: () => Promise<void>): void =>
   void describe(name, () => {
-    it.each([["reference", 0]])("%s", async (_, i) => {
+    it.each([["reference", 0], ["cpu", 1]])("%s", async (_, i) => {
       setDevice(devices[i]!);
       try {
         await run();
@@ -176,7 +176,7 @@ describe("mixedPrecision", () => {
   });
 
   it("matches products of the values in float16, at odd sizes", async () => {
-    for (const device of devices.slice(0, 1)) {
+    for (const device of devices) {
       setDevice(device);
       for (const [rows, inner, columns] of [[1, 1, 1], [3, 5, 7], [17, 33, 9], [2, 130, 31]] as const) {
         const a = Float32Array.from({ length: rows * inner }, (_, i) => ((i * 37) % 65) / 64 - 0.5);
