@@ -3,8 +3,8 @@
  * four lines at a time. Owns panels and the two ways to fill them from evenly spaced memory, x contiguous and k
  * contiguous (a transpose in registers); anything else is gathered (gather.ts).
  *
- * The last panel of a block may be partly padding: it repeats the last valid x, or holds what was there. Depth is padded
- * with zeros, on both operands, so padding never meets a value.
+ * The last panel of a block may be partly padding: it repeats the last valid x, or holds what was there. Depth is
+ * padded with zeros, on both operands, so padding never meets a value.
  */
 import { i32, i32x4, i64, i64x2, memory, select, v128 } from "./encoder.ts";
 import type { Expression, Local } from "./encoder.ts";

@@ -81,6 +81,10 @@ export interface OperandSplit {
   readonly k: Linear;
 }
 
+/** `scale` times what does not depend on x and k. */
+export const startOf = ({ offset, batch }: OperandSplit, at: Expression<"i32">, scale: number): Expression<"i32"> =>
+  i32.add(i32.const(offset * scale), offsetAt(batch, at, scale));
+
 /** The operand as a view of memory, or undefined when it has to be computed. */
 export function operandView(
   kernel: ContractKernel,

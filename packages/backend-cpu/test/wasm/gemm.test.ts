@@ -332,7 +332,8 @@ function filterGradient(
 ): [ContractKernel, TypedArray[]] {
   const out = (size: number): number => Math.floor((size + 2 * padding - kernel) / stride) + 1;
   const [oh, ow] = [out(h), out(w)];
-  const buffers = [numbers(dtype, b * c * h * w, 7), numbers(dtype, b * o * oh * ow, 8), numbers(dtype, o * c * kernel ** 2, 9)];
+  const lengths = [b * c * h * w, b * o * oh * ow, o * c * kernel ** 2];
+  const buffers = lengths.map((length, i) => numbers(dtype, length, 7 + i));
   // Axes [o, c, kh, kw, b, oh, ow], or [c, kh, kw, o, b, oh, ow].
   const strides = (filter: number, [channel, u, v]: readonly number[], positions: readonly number[]): number[] => [
     ...(exchanged ? [channel!, u!, v!, filter] : [filter, channel!, u!, v!]),
@@ -374,6 +375,8 @@ describe("gradient of a filter as a product of windows", () => {
     ["one pixel", { h: 1, w: 1 }],
     ["rows of two", { h: 5, w: 2 }],
     ["positions cut by blocks of the depth", { b: 7, c: 1, h: 14, w: 14, o: 16 }],
+    ["windows cut by blocks of rows", { b: 9, c: 47, h: 6, w: 6, exchanged: true }],
+    ["windows cut by blocks of rows, in images of odd size", { b: 9, c: 47, h: 7, w: 5, exchanged: true }],
     ["every position a kind of its own", { b: 1, c: 2, h: 13, w: 13, kernel: 12, padding: 6 }],
   ])("%s", (_, shape) => {
     for (const dtype of dtypes) check(...filterGradient(dtype, shape), { threads: 2, scale: 4 });
