@@ -51,8 +51,8 @@ const longestFill = 1 << 20;
 
 /** Gives a tensor of one value its elements at once; false for any other. */
 function fill(tensor: Tensor): boolean {
-  const [source] = tensor.sources;
-  if (tensor.op !== "broadcast" || source?.op !== "constant" || tensor.size > longestFill) return false;
+  const source = tensor.op === "broadcast" ? tensor.sources[0] : tensor;
+  if (source?.op !== "constant" || tensor.size > longestFill) return false;
   const { value } = source.params as Params["constant"];
   const elements = allocate(tensor.dtype, tensor.size).fill(roundTo(tensor.dtype, value));
   new HostStorage(elements).attach(tensor);
