@@ -9,7 +9,7 @@ import {
 } from "@dormouse/tensor/graph";
 import { compileProgram } from "./compilation.ts";
 import { DeviceLostError, OutOfMemoryError } from "./errors.ts";
-import type { BlockFor } from "./kernels.ts";
+import type { TileFor } from "./kernels.ts";
 import { type CompileProgress, PipelineCache } from "./pipelines.ts";
 import { BufferPool, type PoolStatistics, type PooledBuffer, usage } from "./pool.ts";
 import { type KernelTime, Profiler } from "./profile.ts";
@@ -150,12 +150,12 @@ class Gpu implements WebGpuBackend {
   compile(program: Program): Executable | Promise<Executable> {
     this.#requireAlive("compile");
     const tuned = this.#tuner?.prepare(program);
-    const blockFor: BlockFor = (kernel) => this.#tuner?.blockFor(kernel) ?? null;
-    return tuned ? tuned.then(() => this.#compile(program, blockFor)) : this.#compile(program, blockFor);
+    const tileFor: TileFor = (kernel) => this.#tuner?.tileFor(kernel) ?? null;
+    return tuned ? tuned.then(() => this.#compile(program, tileFor)) : this.#compile(program, tileFor);
   }
 
-  #compile(program: Program, blockFor: BlockFor): GpuExecutable | Promise<GpuExecutable> {
-    return compileProgram(program, this.capabilities.maxBindings, blockFor, this.#pipelines);
+  #compile(program: Program, tileFor: TileFor): GpuExecutable | Promise<GpuExecutable> {
+    return compileProgram(program, this.capabilities.maxBindings, tileFor, this.#pipelines);
   }
 
   run(executable: Executable, buffers: readonly BackendBuffer[]): void {
@@ -177,7 +177,7 @@ class Gpu implements WebGpuBackend {
     return {
       adapter,
       maxBindings: this.capabilities.maxBindings,
-      compile: async (program, block) => this.#compile(program, () => block),
+      compile: async (program, tile) => this.#compile(program, () => tile),
       run: (executable, buffers) => this.#queue.run(executable, buffers),
       idle: () => this.#settle("compile", this.#queue.idle()),
       take: (bytes) => this.#storage.take(bytes),

@@ -4,7 +4,7 @@
  * decided in `kernels.ts`, and which shaders are known in `pipelines.ts`.
  */
 import type { Program } from "@dormouse/tensor/graph";
-import { type BlockFor, type Plan, checkDTypes, joinPlans, planStep } from "./kernels.ts";
+import { type TileFor, type Plan, checkDTypes, joinPlans, planStep } from "./kernels.ts";
 import type { Pipeline, PipelineCache } from "./pipelines.ts";
 import { GpuExecutable } from "./queue.ts";
 
@@ -12,24 +12,24 @@ import { GpuExecutable } from "./queue.ts";
 const SLICE_MILLISECONDS = 8;
 
 /**
- * Compiles a program whose kernels have at most `maxBindings` bindings; at once if it is short and its shaders are
+ * Compiles a program whose kernels have at most `maxBindings` bindings; at once if all of its shaders are
  * known.
  * @throws DeviceError where a kernel needs what WGSL does not have, or a shader does not compile.
  */
 export function compileProgram(
   program: Program,
   maxBindings: number,
-  blockFor: BlockFor,
+  tileFor: TileFor,
   cache: PipelineCache,
 ): GpuExecutable | Promise<GpuExecutable> {
   checkDTypes(program);
   const plans: Plan[] = [];
   const pipelines: (Pipeline | Promise<Pipeline>)[] = [];
-  /** Plans steps until the time is over; true where none is left. */
-  const advance = (): boolean => {
-    const end = performance.now() + SLICE_MILLISECONDS;
-    while (plans.length < program.steps.length && performance.now() < end) {
-      const plan = planStep(program, program.steps[plans.length]!, maxBindings, blockFor);
+  const isLeft = (): boolean => plans.length < program.steps.length;
+  /** Plans steps while `goesOn` allows it. */
+  const advance = (goesOn: () => boolean): void => {
+    while (isLeft() && goesOn()) {
+      const plan = planStep(program, program.steps[plans.length]!, maxBindings, tileFor);
       plans.push(plan);
       for (const action of plan.actions) {
         if (action.kind !== "dispatch") continue;
@@ -37,7 +37,6 @@ export function compileProgram(
         pipelines.push(cache.get(dispatch.wgsl, dispatch.bindings.map(({ writable }) => writable), what));
       }
     }
-    return plans.length === program.steps.length;
   };
   const finish = (): GpuExecutable | Promise<GpuExecutable> => {
     const plan = joinPlans(plans);
@@ -46,10 +45,15 @@ export function compileProgram(
     const whenReady = pipelines.map(async (pipeline) => await pipeline);
     return Promise.all(whenReady).then((all) => new GpuExecutable(program, plan, all));
   };
-  if (advance()) return finish();
+  // Who waits for one shader can wait for the plans of the others, too.
+  advance(() => !(pipelines.at(-1) instanceof Promise));
+  if (!isLeft()) return finish();
   const inTurns = async (): Promise<GpuExecutable> => {
-    do await nextTurn();
-    while (!advance());
+    while (isLeft()) {
+      await nextTurn();
+      const end = performance.now() + SLICE_MILLISECONDS;
+      advance(() => performance.now() < end);
+    }
     return finish();
   };
   return inTurns();

@@ -5,12 +5,13 @@
 import { DeviceError, type DType } from "@dormouse/tensor";
 import type { ContractKernel, Kernel, Program, Scalar, Step } from "@dormouse/tensor/graph";
 import { bytesOf } from "@dormouse/tensor/graph";
-import { type Block, generateContract } from "./wgsl/contract.ts";
+import { generateContract } from "./wgsl/contract.ts";
 import { generateLoop } from "./wgsl/loop.ts";
 import { generateRoutine } from "./wgsl/routines.ts";
 import { scalarOrder } from "./wgsl/scalar.ts";
 import { generateScatter } from "./wgsl/scatter.ts";
 import type { Dispatch, GeneratedKernel, Layout } from "./wgsl/shader.ts";
+import type { TileName } from "./wgsl/tiles.ts";
 import { type Range, bindStep, wordsOf } from "./bindings.ts";
 
 /** One thing that a run encodes. */
@@ -24,19 +25,19 @@ export interface Plan {
   readonly scratchBytes: number;
 }
 
-/** The block of a product that was measured, or null. */
-export type BlockFor = (kernel: ContractKernel) => Block | null;
+/** The tile of a product that was measured, or null. */
+export type TileFor = (kernel: ContractKernel) => TileName | null;
 
 /** Plans one step of a program whose kernels have at most `maxBindings` bindings. */
 export function planStep(
   program: Program,
   { kernel: index, slots }: Step,
   maxBindings: number,
-  blockFor: BlockFor = () => null,
+  tileFor: TileFor = () => null,
 ): Plan {
   const kernel = program.kernels[index]!;
   const { layout, ranges } = bindStep(program, kernel, slots, maxBindings);
-  const { clears, dispatches, scratchBytes } = generate(kernel, layout, blockFor);
+  const { clears, dispatches, scratchBytes } = generate(kernel, layout, tileFor);
   const actions: Action[] = [];
   for (const arg of clears) {
     const { dtype, length } = kernel.args[arg]!;
@@ -64,12 +65,12 @@ export const joinPlans = (plans: readonly Plan[]): Plan => ({
 });
 
 /** Makes the shaders of a kernel. */
-export function generate(kernel: Kernel, layout: Layout, blockFor: BlockFor = () => null): GeneratedKernel {
+export function generate(kernel: Kernel, layout: Layout, tileFor: TileFor = () => null): GeneratedKernel {
   switch (kernel.kind) {
     case "loop":
       return generateLoop(kernel, layout);
     case "contract":
-      return generateContract(kernel, layout, blockFor(kernel));
+      return generateContract(kernel, layout, tileFor(kernel));
     case "scatter":
       return generateScatter(kernel, layout);
     case "routine":

@@ -7,7 +7,7 @@ import { bytesOf, sizeOf } from "@dormouse/tensor/graph";
 import type { PooledBuffer } from "./pool.ts";
 import type { GpuExecutable } from "./queue.ts";
 import { isTiled, sizesOf } from "./wgsl/contract.ts";
-import { type TileName, chooseTile, fits, tileNames, tiles } from "./wgsl/tiles.ts";
+import { type TileName, fits, tileNames, tiles } from "./wgsl/tiles.ts";
 
 /** Where measured choices outlive a page or a process; `localStorage` is one. */
 export interface TuningStorage {

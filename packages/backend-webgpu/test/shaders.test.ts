@@ -7,8 +7,8 @@ import { expect, test } from "vitest";
 import { affine, apply, argument, constant, dense, indirect, load, mapKernel } from "../../backend-cpu/test/support.ts";
 import { bindStep } from "../src/bindings.ts";
 import { describeKernel, generate } from "../src/kernels.ts";
-import { chooseBlock } from "../src/wgsl/contract.ts";
 import { planRows } from "../src/wgsl/loop.ts";
+import { chooseTile, partsOf, tiles } from "../src/wgsl/tiles.ts";
 
 /** The shaders of a kernel whose arguments are buffers of their own. */
 function shadersOf(kernel: Kernel): string {
@@ -113,8 +113,22 @@ test("few long rows are shared by several workgroups", () => {
   expect(groups(rows(1, 8000))).toEqual([": 1 workgroups"]);
 });
 
-test("blocks of a product shrink until there are enough tiles", () => {
-  expect(chooseBlock({ batch: 1, m: 4096, n: 4096, k: 64 })).toEqual([4, 4]);
-  expect(chooseBlock({ batch: 1, m: 64, n: 10, k: 64 })).toEqual([1, 1]);
-  expect(chooseBlock({ batch: 64, m: 64, n: 10, k: 64 })).toEqual([4, 1]);
+test("tiles of a product are as large as leaves a GPU enough of them", () => {
+  const tile = (m: number, n: number, k: number, batch = 1) => chooseTile({ batch, m, n, k });
+  expect(tile(4096, 4096, 4096)).toBe("128x128");
+  expect(tile(64, 10, 64)).toBe("16x16");
+  expect(tile(512, 512, 512)).toBe("64x32");
+  expect(tile(8192, 16, 512)).toBe("128x16");
+  expect(tile(64, 64, 64, 1024)).toBe("64x64");
+});
+
+test("few tiles with long sums share each sum among workgroups, the more the longer it is", () => {
+  const parts = (m: number, n: number, k: number) => {
+    const sizes = { batch: 1, m, n, k };
+    return partsOf(sizes, tiles[chooseTile(sizes)]);
+  };
+  expect(parts(4096, 4096, 4096)).toBe(1);
+  expect(parts(128, 64, 512)).toBe(1);
+  expect(parts(256, 256, 65_536)).toBeGreaterThan(8);
+  expect(parts(784, 128, 60_000)).toBeGreaterThan(8);
 });

@@ -11,7 +11,7 @@ import { sizeOf } from "@dormouse/tensor/graph";
 import { generateMap } from "./map.ts";
 import { combinerOf } from "./reduce.ts";
 import { emitScalars, scalarOrder } from "./scalar.ts";
-import { type GeneratedKernel, type Layout, LANES, Shader, affineText, indented, unravel } from "./shader.ts";
+import { type GeneratedKernel, type Layout, LANES, Shader, type Target, affineText, indented, plainTarget, unravel } from "./shader.ts";
 
 /** How a workgroup is shared out. */
 export interface RowPlan {
@@ -24,7 +24,7 @@ export interface RowPlan {
 }
 
 /** Makes the shader of a loop kernel. */
-export function generateLoop(kernel: LoopKernel, layout: Layout): GeneratedKernel {
+export function generateLoop(kernel: LoopKernel, layout: Layout, target: Target = plainTarget): GeneratedKernel {
   const rows = sizeOf(kernel.outer);
   const length = sizeOf(kernel.inner);
   if (rows === 0) return { dispatches: [], clears: [], scratchBytes: 0 };

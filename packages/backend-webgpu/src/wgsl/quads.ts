@@ -48,6 +48,8 @@ export function quadsLoaded(bodies: readonly Scalar[], isQuad: Quad["isQuad"]): 
 export interface Result {
   readonly name: string;
   readonly type: string;
+  /** Whether it is a vector of the values at the four indices. */
+  readonly isVector?: boolean;
 }
 
 /** Statements that compute `bodies` at the indices of a quad, and a vector expression for each. */
@@ -83,8 +85,8 @@ export function emitQuad(
   const names = new Map<number, string>();
   for (const scalar of order) {
     if (scalar.op !== "result" || names.has(scalar.stage)) continue;
-    const { name, type } = results.get(scalar.stage)!;
-    names.set(scalar.stage, take(type, () => name));
+    const { name, type, isVector } = results.get(scalar.stage)!;
+    names.set(scalar.stage, take(type, (i) => (isVector ? `${name}[${i}]` : name)));
   }
   const { lines: inside, values } = emitScalars(bodies, { shader, index, results: names, given });
   const element = shader.fresh("element");
