@@ -384,20 +384,20 @@ interface Reader {
   readonly nest: Nest;
 }
 
-/** All lanes: as one vector, as one element repeated, or one by one. Bytes and halves come as unsigned numbers in i32x4. */
+/** All lanes: as one vector, as one element repeated, or one by one. Bytes come as 0..255, halves with their sign extended, in i32x4. */
 function readAll(reader: Reader): Vector[] {
   const { dtype, address, offset, stride, moves, active, nest } = reader;
   const bytes = bytesOf(dtype);
   if (!moves && (stride === 0 || active === 1)) {
     if (bytes === 1) return [i32x4.splat(i32.load8_u(address, offset))];
-    if (bytes === 2) return [i32x4.splat(i32.load16_u(address, offset))];
+    if (bytes === 2) return [i32x4.splat(i32.load16_s(address, offset))];
     if (bytes === 4) return [v128.load32_splat(address, offset)];
     const part = nest.here(v128.load64_splat(address, offset));
     return [part, part];
   }
   if (!moves && stride === 1) {
     if (bytes === 1) return [widen(v128.load32_zero(address, offset))];
-    if (bytes === 2) return [v128.load16x4_u(address, offset)];
+    if (bytes === 2) return [v128.load16x4_s(address, offset)];
     if (bytes === 4) return [v128.load(address, offset)];
     const base = nest.here(address);
     return [v128.load(base, offset), v128.load(base, offset + 16)];
@@ -424,7 +424,7 @@ function readLane({ dtype, address, offset, stride, moves }: Reader, into: Vecto
   // A lane's own address is inside, so that the step may not hide in the instruction's offset.
   const at = step === 0 ? moved : plus(moved, step);
   if (bytes === 1) return i32x4.replace_lane(into, i32.load8_u(at, offset), lane);
-  if (bytes === 2) return i32x4.replace_lane(into, i32.load16_u(at, offset), lane);
+  if (bytes === 2) return i32x4.replace_lane(into, i32.load16_s(at, offset), lane);
   if (bytes === 4) return v128.load32_lane(at, into, lane, offset);
   return v128.load64_lane(at, into, lane & 1, offset);
 }

@@ -1,7 +1,7 @@
 /**
  * Arithmetic on four lanes of any dtype. A value is a list of vectors: one i32x4 or f32x4, two f64x2 for float64, a mask
- * of -1 and 0 in i32x4 for bool, 0..255 in i32x4 for uint8, and 16-bit patterns in i32x4 for float16, which is only
- * cast. Owns what each scalar operation means; refuses addresses and loops.
+ * of -1 and 0 in i32x4 for bool, 0..255 in i32x4 for uint8, and sign-extended 16-bit patterns for float16, which is
+ * only cast. Owns what each scalar operation means; refuses addresses and loops.
  */
 import { float16Bits } from "@dormouse/tensor/graph";
 import { ValueError } from "@dormouse/tensor";
@@ -51,7 +51,7 @@ export class Values {
       const part = this.nest.hold(f64x2.const(value));
       return [part, part];
     }
-    if (dtype === "float16") return [this.nest.hold(i32x4.const(float16Bits(value)))];
+    if (dtype === "float16") return [this.nest.hold(i32x4.const((float16Bits(value) << 16) >> 16))];
     if (dtype === "bool") return [this.nest.hold(i32x4.const(value === 0 ? 0 : -1))];
     const integer = Number.isFinite(value) ? Math.trunc(value) : value > 0 ? 2147483647 : value < 0 ? -2147483648 : 0;
     return [this.nest.hold(i32x4.const(dtype === "uint8" ? integer & 255 : integer))];
