@@ -38,8 +38,11 @@ const heavy: Partial<Record<Scalar["op"], number>> = {
   exp: 20, expm1: 25, log: 30, log1p: 35, sin: 35, cos: 35, tanh: 35, atan: 30, erf: 35, pow: 90, threefry: 110, div: 4, sqrt: 4,
 };
 
-/** Positions from which on costly functions are unrolled. */
-const worthUnrolling = 1 << 12;
+/**
+ * Positions for each instruction from which on costly functions are unrolled. Writing the code of one `gelu` more takes
+ * half a millisecond in a process that has just started; over 2^16 elements, four side by side save 25 microseconds.
+ */
+const worthUnrolling = 1 << 11;
 
 /** Strips of columns that should be left for the threads to share. */
 const fewestStrips = 4;
@@ -62,9 +65,9 @@ export function planLoop(kernel: LoopKernel, wide: boolean): LoopPlan {
   const instructions = Math.max(...kernel.stages.map(({ body }) => workOf(body)));
   // Columns are read a strip at a time: 256 bytes wide, a 4096 x 1000 sum takes 0.7 ms, 64 bytes wide 1.6 ms.
   const light = hasReduce && !best.horizontal ? Math.max(4, Math.min(16, best.lane.extent / fewestStrips / 4)) : 4;
-  // Four groups are computed side by side, which pays for more code where there is enough to compute.
   const few = instructions < 30 || wide || (best.horizontal && hasReduce) ? 2 : 1;
-  const most = instructions < 12 ? light : sizeOf([...kernel.outer, ...kernel.inner]) < worthUnrolling ? few : 4;
+  const many = sizeOf([...kernel.outer, ...kernel.inner]) >= worthUnrolling * instructions;
+  const most = instructions < 12 ? light : many ? 4 : few;
   const unroll = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, best.lane.extent / 4))));
   const rowLength = Math.ceil(inner.reduce((size, { extent }) => size * extent, 1) / 16) * 16;
   const keeps = best.horizontal && best.lane === inner.at(-1) && rowLength <= longestKept;
