@@ -3,7 +3,7 @@ export type { Bytes, NumberArray, ShapedArray } from "./array.ts";
 export { gunzip, gzip, isGzip } from "./compression.ts";
 export { FormatError, type FormatErrorFields } from "./errors.ts";
 export { readIdx, writeIdx } from "./idx.ts";
-export { type NpyArray, readNpy, writeNpy } from "./npy.ts";
+export { type NpyArray, type NpyInput, readNpy, writeNpy } from "./npy.ts";
 export { type ReadImageOptions, readImage } from "./image.ts";
 export { type DecodedImage, isPng, readPng, writePng } from "./png.ts";
 export { readNpz, writeNpz } from "./npz.ts";

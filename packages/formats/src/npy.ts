@@ -14,6 +14,7 @@ import {
   countOf,
   decodeElements,
   elements,
+  encodeElements,
 } from "./array.ts";
 import { swapBytes } from "./endian.ts";
 import { FormatError } from "./errors.ts";
@@ -73,18 +74,32 @@ export function readNpy(bytes: Bytes): NpyArray {
   return { data: fortran ? fromFortran(values, shape) : values, shape, descr };
 }
 
-/** Writes a `.npy` file (version 1, little-endian, row-major). */
-export function writeNpy(array: ShapedArray): Uint8Array<ArrayBuffer> {
+/** An array to be written; without `dtype` the typed array decides. */
+export interface NpyInput extends ShapedArray {
+  /** Rounds floats to half precision, which is read back as float32. */
+  readonly dtype?: "float16";
+}
+
+/**
+ * Writes a `.npy` file (version 1, little-endian, row-major).
+ *
+ * ```ts
+ * const bytes = writeNpy({ data: Float32Array.of(0.1), shape: [1], dtype: "float16" });
+ * console.log(readNpy(bytes).descr); // <f2
+ * ```
+ * @throws FormatError where data and shape disagree, or integers are to be written as float16.
+ */
+export function writeNpy(array: NpyInput): Uint8Array<ArrayBuffer> {
   const op = "writeNpy";
   checkCount(op, array);
-  const code = codeOf(op, array.data);
+  const code = array.dtype === "float16" ? "f16" : codeOf(op, array.data);
   const name = Object.keys(codes).find((key) => codes[key] === code)!;
   const tuple = array.shape.length === 1 ? `(${array.shape[0]},)` : `(${array.shape.join(", ")})`;
   const dictionary = `{'descr': '${elements[code].bytes === 1 ? "|" : "<"}${name}', 'fortran_order': False, 'shape': ${tuple}, }`;
   // NumPy pads with blanks so that the data begins at a multiple of 64, and ends the header with a line feed.
   const start = Math.ceil((magic.length + 4 + dictionary.length + 1) / 64) * 64;
   const header = `${dictionary.padEnd(start - magic.length - 5)}\n`;
-  const stored = bytesOf(array.data);
+  const stored = encodeElements(op, code, array.data);
   const file = new Uint8Array(start + stored.length);
   file.set(magic);
   file.set([1, 0, header.length & 255, header.length >> 8], magic.length);

@@ -3,11 +3,11 @@
  * and `numpy.savez_compressed` write, with the 64-bit extensions, and checks every length and checksum; no other use
  * of zip is intended (no encryption, no multiple disks). Source: PKWARE APPNOTE 6.3.
  */
-import { type Bytes, type ShapedArray, bytesOf } from "./array.ts";
+import { type Bytes, bytesOf } from "./array.ts";
 import { crc32, join } from "./bytes.ts";
 import { deflateRaw, inflateRaw } from "./compression.ts";
 import { FormatError } from "./errors.ts";
-import { type NpyArray, readNpy, writeNpy } from "./npy.ts";
+import { type NpyArray, type NpyInput, readNpy, writeNpy } from "./npy.ts";
 
 const localSignature = 0x04034b50;
 const centralSignature = 0x02014b50;
@@ -47,7 +47,7 @@ export async function readNpz(bytes: Bytes): Promise<Map<string, NpyArray>> {
 
 /** Writes arrays as an `.npz` archive; `compress` deflates the members. Member names follow the keys. */
 export async function writeNpz(
-  arrays: Readonly<Record<string, ShapedArray>> | ReadonlyMap<string, ShapedArray>,
+  arrays: Readonly<Record<string, NpyInput>> | ReadonlyMap<string, NpyInput>,
   options: { readonly compress?: boolean } = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const entries = arrays instanceof Map ? [...arrays] : Object.entries(arrays);

@@ -171,6 +171,17 @@ describe("npy and npz", () => {
     expect(bytes.length).toBe(128 + 12);
     expect(bytes[127]).toBe(10);
   });
+  test("floats are written as float16 when that is asked for, rounded to even, alone and in an archive", async () => {
+    const array = { data: Float64Array.of(1 + 2 ** -11, 1 + 3 * 2 ** -11, 65520, -(2 ** -25), NaN), shape: [5], dtype: "float16" } as const;
+    const bytes = writeNpy(array);
+    expect(bytes.length).toBe(128 + 10);
+    expect([...new Uint16Array(bytes.buffer, 128)]).toEqual([0x3c00, 0x3c02, 0x7c00, 0x8000, 0x7e00]);
+    const archive = await readNpz(await writeNpz({ a: array }));
+    for (const read of [readNpy(bytes), archive.get("a")!]) {
+      expect(read).toEqual({ data: Float32Array.of(1, 1 + 2 ** -9, Infinity, -0, NaN), shape: [5], descr: "<f2" });
+    }
+    expect(() => writeNpy({ data: Int32Array.of(1), shape: [1], dtype: "float16" })).toThrow(/Int32Array cannot be stored as f16/);
+  });
   test("messages say what to use instead", async () => {
     expect(() => readNpy(Uint8Array.of(0x50, 0x4b, 3, 4))).toThrow(/use readNpz/);
     await expect(readNpz(new Uint8Array(100))).rejects.toThrow(/no end-of-archive record/);

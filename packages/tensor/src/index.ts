@@ -1,6 +1,6 @@
 /** `@dormouse/tensor`: lazy n-dimensional arrays. */
 export { Tensor, setDevice, device, type NestedArray } from "./core/tensor.ts";
-export type { DType, FloatType, TypedArray } from "./core/dtype.ts";
+export type { DType, Float16Elements, FloatType, TypedArray } from "./core/dtype.ts";
 export type { Shape } from "./core/shape.ts";
 export * from "./core/errors.ts";
 export { NumericalWarning, type WarningHandler, onWarning } from "./core/warnings.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { float16Bits, float16Value, roundTo, toStored, viewOf } from "@dormouse/tensor/graph";
-import { add, cast, matmul, mul, sum, tensor } from "@dormouse/tensor";
+import { type Float16Elements, type Tensor, add, cast, compile, format, matmul, mul, sum, tensor } from "@dormouse/tensor";
 import { useReference } from "./reference-device.ts";
 
 const patterns = Array.from({ length: 65536 }, (_, bits) => bits);
@@ -63,6 +63,37 @@ describe("float16 tensors", () => {
   test("hold what numbers round to", async () => {
     const x = tensor([0.1, 1 / 3, 1e5, NaN], { dtype: "float16" });
     expect(await x.data()).toEqual(Float32Array.of(0.0999755859375, 0.333251953125, Infinity, NaN));
+  });
+
+  test("come of typed arrays, rounded, and of a Float16Array as they are", async () => {
+    const doubles = Float64Array.of(1 / 3, 65519, 65520);
+    expect(await tensor(doubles, { dtype: "float16" }).data()).toEqual(Float32Array.of(0.333251953125, 65504, Infinity));
+    expect(await tensor(Int32Array.of(2049), { dtype: "float16" }).data()).toEqual(Float32Array.of(2048));
+    expect(await tensor([true, false], { dtype: "float16" }).array()).toEqual([1, 0]);
+    // Older engines lack the class, so one of the same name stands for it.
+    class Float16Array extends Float32Array {
+      override get [Symbol.toStringTag]() {
+        return "Float16Array" as never;
+      }
+    }
+    const halves = Float16Array.of(0.5, -2) as unknown as Float16Elements;
+    expect(tensor(halves).dtype).toBe("float16");
+    expect(await tensor(halves, { shape: [2, 1] }).array()).toEqual([[0.5], [-2]]);
+    const native = (globalThis as { Float16Array?: { of(...values: number[]): Float16Elements } }).Float16Array;
+    if (native) expect(await tensor(native.of(0.1)).item()).toBe(0.0999755859375);
+  });
+
+  test("are inputs and results of a compiled function, and may be donated", async () => {
+    const step = compile((x: Tensor) => mul(x, 0.5), { donate: [0] });
+    let x: Tensor = tensor([1, 3, 5], { dtype: "float16" });
+    for (let i = 0; i < 30; i++) x = step(x);
+    // 2⁻³⁰ · 5 is below half of the smallest float16.
+    expect(await x.data()).toEqual(Float32Array.of(0, 0, 0));
+    expect(x.dtype).toBe("float16");
+  });
+
+  test("print as what they hold", async () => {
+    expect(await format(tensor([0.1, 2], { dtype: "float16" }))).toBe("tensor([0.1000, 2.0000], float16 [2])");
   });
 
   test("compute in float32 and round when they are stored", async () => {

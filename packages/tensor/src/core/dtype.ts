@@ -17,6 +17,11 @@ export type FloatType = "float16" | "float32" | "float64";
 /** The JavaScript array that carries elements of a tensor in and out; a Float32Array for float16. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
 
+/** A `Float16Array`, which not every engine has, by its name. */
+export interface Float16Elements extends ArrayBufferView, ArrayLike<number> {
+  readonly [Symbol.toStringTag]: "Float16Array";
+}
+
 /** An array over elements as a device stores them: the 16-bit patterns for float16, else the values. */
 export type StoredArray = TypedArray | Uint16Array;
 

@@ -2,7 +2,7 @@
  * `tensor()`: nested arrays, typed arrays and numbers become tensors. Checks that rows have one length and that every
  * value is one of the dtype, and says where not.
  */
-import { type DType, type TypedArray, allocate, isFloat, roundTo } from "../core/dtype.ts";
+import { type DType, type Float16Elements, type TypedArray, allocate, isFloat, roundTo } from "../core/dtype.ts";
 import { ShapeError, ValueError } from "../core/errors.ts";
 import { primitive } from "../core/primitives.ts";
 import { type Shape, showShape, sizeOf } from "../core/shape.ts";
@@ -12,9 +12,12 @@ import type { DataShape, Mutable } from "../types/index.ts";
 import { checkLengths } from "./movement.ts";
 import { requireDType, typed } from "./operands.ts";
 
+/** Typed arrays that `tensor` takes as they are. */
+type FlatArray = TypedArray | Float16Elements;
+
 /** How `tensor` reads data. */
 export interface TensorOptions {
-  /** Default: the typed array's own; bool for booleans; else float32. */
+  /** Default: the typed array's own (float16 of a Float16Array); bool for booleans; else float32. */
   readonly dtype?: DType | undefined;
 }
 
@@ -26,19 +29,19 @@ export interface ShapedOptions<S extends Shape> extends TensorOptions {
 
 /**
  * A tensor of JavaScript data, which is copied. `tensor([[1, 2], [3, 4]])` is a float32 `Tensor<[2, 2]>`;
- * `tensor(new Float32Array(6), { shape: [2, 3] })` gives flat data a shape.
+ * `tensor(new Float32Array(6), { shape: [2, 3] })` gives flat data a shape. Floats are rounded to a narrower float dtype.
  *
  * @throws ShapeError where rows differ in length or the shape has another number of elements.
  * @throws ValueError where a value is not one of the dtype.
  */
 export function tensor<const S extends Shape>(
-  data: TypedArray | readonly number[] | readonly boolean[],
+  data: FlatArray | readonly number[] | readonly boolean[],
   options: ShapedOptions<S>,
 ): Tensor<Mutable<S>>;
-export function tensor(data: TypedArray, options?: TensorOptions): Tensor<[number]>;
+export function tensor(data: FlatArray, options?: TensorOptions): Tensor<[number]>;
 export function tensor<const T extends NestedArray>(data: T, options?: TensorOptions): Tensor<DataShape<T>>;
 export function tensor(
-  data: NestedArray | TypedArray,
+  data: NestedArray | FlatArray,
   { dtype, shape }: TensorOptions & { readonly shape?: Shape } = {},
 ): Tensor {
   const flat = ArrayBuffer.isView(data) ? data : flattenData(data);
@@ -55,7 +58,7 @@ export function tensor(
 }
 
 /** A tensor over a copy of `elements`, converted to `dtype`. */
-function fromElements(elements: TypedArray | readonly (number | boolean)[], shape: Shape, dtype: DType): Tensor {
+function fromElements(elements: FlatArray | readonly (number | boolean)[], shape: Shape, dtype: DType): Tensor {
   const copy = allocate(dtype, elements.length);
   if (dtype === "float16") {
     for (let i = 0; i < elements.length; i++) copy[i] = roundTo(dtype, Number(elements[i]));
@@ -89,7 +92,8 @@ function placeOf(at: number, shape: Shape): number[] {
   return place;
 }
 
-function dtypeOfData(data: TypedArray | readonly (number | boolean)[]): DType {
+function dtypeOfData(data: FlatArray | readonly (number | boolean)[]): DType {
+  if (isFloat16(data)) return "float16";
   if (data instanceof Float64Array) return "float64";
   if (data instanceof Int32Array) return "int32";
   if (data instanceof Uint32Array) return "uint32";
@@ -97,7 +101,7 @@ function dtypeOfData(data: TypedArray | readonly (number | boolean)[]): DType {
   if (data instanceof Float32Array || data.length === 0) return "float32";
   if (!Array.isArray(data)) {
     throw new ValueError("tensor", `${data.constructor.name} has no dtype`, {
-      hint: "use a Float32Array, Float64Array, Int32Array, Uint32Array or Uint8Array",
+      hint: "use a Float32Array, Float64Array, Float16Array, Int32Array, Uint32Array or Uint8Array",
     });
   }
   const booleans = data.filter((value) => typeof value === "boolean").length;
@@ -105,6 +109,9 @@ function dtypeOfData(data: TypedArray | readonly (number | boolean)[]): DType {
   if (booleans === data.length) return "bool";
   throw new ValueError("tensor", "numbers and booleans are mixed", { hint: "give a dtype, or make them one kind" });
 }
+
+const isFloat16 = (data: FlatArray | readonly unknown[]): data is Float16Elements =>
+  ArrayBuffer.isView(data) && data[Symbol.toStringTag] === "Float16Array";
 
 /** Lengths along the first elements. `flattenData` checks that all others agree. */
 function shapeOfData(data: NestedArray): number[] {
