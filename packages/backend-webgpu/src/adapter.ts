@@ -103,14 +103,18 @@ export async function describeAdapter(options: AdapterOptions = {}): Promise<Ada
 const limitsOf = (limits: GPUSupportedLimits): Record<LimitName, number> =>
   Object.fromEntries(limitNames.map((name) => [name, limits[name]])) as Record<LimitName, number>;
 
+/** Features that shaders use where the adapter has them: storage of halves, and operations on subgroups. */
+const usefulFeatures: readonly GPUFeatureName[] = ["shader-f16", "subgroups"];
+
 /**
  * A device with all that its adapter allows of what programs need, and the `features` that are asked for.
  * @throws DeviceError where the adapter gives none.
  */
 export async function requestDevice(adapter: GPUAdapter, features: readonly GPUFeatureName[] = []): Promise<GPUDevice> {
   const requiredLimits = limitsOf(adapter.limits);
+  const useful = usefulFeatures.filter((feature) => adapter.features.has(feature));
   try {
-    return await adapter.requestDevice({ label: "dormouse", requiredLimits, requiredFeatures: [...features] });
+    return await adapter.requestDevice({ label: "dormouse", requiredLimits, requiredFeatures: [...features, ...useful] });
   } catch (cause) {
     throw new DeviceError("webgpu", `the adapter gives no device (${String(cause)})`, { hint: "use the CPU" });
   }

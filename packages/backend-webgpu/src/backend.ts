@@ -15,6 +15,7 @@ import { BufferPool, type PoolStatistics, type PooledBuffer, usage } from "./poo
 import { type KernelTime, Profiler } from "./profile.ts";
 import { GpuExecutable, GpuQueue, type QueueStatistics } from "./queue.ts";
 import { Tuner, type TuningStorage } from "./tuner.ts";
+import type { Target } from "./wgsl/shader.ts";
 
 /** What a backend on the GPU counts, for tests and tools. */
 export interface WebGpuStatistics extends PoolStatistics, QueueStatistics {
@@ -52,8 +53,12 @@ class GpuBuffer implements BackendBuffer {
   }
 }
 
-/** Every dtype that WGSL can compute with. */
-const supported: ReadonlySet<DType> = new Set(dtypes.filter((dtype) => dtype !== "float64" && dtype !== "float16"));
+/** Every dtype that shaders of a device can load, compute with and store. */
+const supportedBy = ({ features }: GPUDevice): ReadonlySet<DType> =>
+  new Set(dtypes.filter((dtype) => dtype !== "float64" && (dtype !== "float16" || features.has("shader-f16"))));
+
+/** The smallest subgroups of a device that does not say how small its own are. */
+const SMALLEST_SUBGROUP = 4;
 
 /** Makes the backend of a device. Applications call `webgpu()`. */
 export const createWebGpuBackend = (device: GPUDevice, options: BackendOptions): WebGpuBackend =>
@@ -62,6 +67,7 @@ export const createWebGpuBackend = (device: GPUDevice, options: BackendOptions):
 class Gpu implements WebGpuBackend {
   readonly capabilities: Capabilities;
   readonly #device: GPUDevice;
+  readonly #target: Target;
   readonly #ownsDevice: boolean;
   readonly #storage: BufferPool;
   readonly #staging: BufferPool;
@@ -82,11 +88,17 @@ class Gpu implements WebGpuBackend {
     const { limits } = device;
     this.capabilities = {
       name,
-      dtypes: supported,
+      dtypes: supportedBy(device),
       // One is for the memory that a kernel of several dispatches asks for.
       maxBindings: limits.maxStorageBuffersPerShaderStage - 1,
       maxBufferBytes: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
       syncRead: false,
+    };
+    const { subgroupMinSize = SMALLEST_SUBGROUP } = device.adapterInfo ?? {};
+    this.#target = {
+      maxBindings: this.capabilities.maxBindings,
+      subgroups: device.features.has("subgroups") ? subgroupMinSize : 0,
+      workgroupBytes: limits.maxComputeWorkgroupStorageSize,
     };
     const watch = (outcome: Promise<GPUError | null>, bytes: number): void => this.#watch(outcome, bytes);
     this.#storage = new BufferPool(device, usage.storage | usage.copySource | usage.copyTarget, limits, watch);
@@ -155,7 +167,7 @@ class Gpu implements WebGpuBackend {
   }
 
   #compile(program: Program, tileFor: TileFor): GpuExecutable | Promise<GpuExecutable> {
-    return compileProgram(program, this.capabilities.maxBindings, tileFor, this.#pipelines);
+    return compileProgram(program, this.#target, tileFor, this.#pipelines);
   }
 
   run(executable: Executable, buffers: readonly BackendBuffer[]): void {

@@ -4,21 +4,22 @@
  * decided in `kernels.ts`, and which shaders are known in `pipelines.ts`.
  */
 import type { Program } from "@dormouse/tensor/graph";
-import { type TileFor, type Plan, checkDTypes, joinPlans, planStep } from "./kernels.ts";
+import { type Plan, type TileFor, checkDTypes, joinPlans, planStep } from "./kernels.ts";
 import type { Pipeline, PipelineCache } from "./pipelines.ts";
 import { GpuExecutable } from "./queue.ts";
+import type { Target } from "./wgsl/shader.ts";
 
 /** How long the thread is held: half of what a page that draws 60 times a second has for a frame. */
 const SLICE_MILLISECONDS = 8;
 
 /**
- * Compiles a program whose kernels have at most `maxBindings` bindings; at once if all of its shaders are
+ * Compiles a program for a GPU; at once if all of its shaders are
  * known.
  * @throws DeviceError where a kernel needs what WGSL does not have, or a shader does not compile.
  */
 export function compileProgram(
   program: Program,
-  maxBindings: number,
+  target: Target,
   tileFor: TileFor,
   cache: PipelineCache,
 ): GpuExecutable | Promise<GpuExecutable> {
@@ -29,7 +30,7 @@ export function compileProgram(
   /** Plans steps while `goesOn` allows it. */
   const advance = (goesOn: () => boolean): void => {
     while (isLeft() && goesOn()) {
-      const plan = planStep(program, program.steps[plans.length]!, maxBindings, tileFor);
+      const plan = planStep(program, program.steps[plans.length]!, target, tileFor);
       plans.push(plan);
       for (const action of plan.actions) {
         if (action.kind !== "dispatch") continue;

@@ -10,7 +10,7 @@ import { generateLoop } from "./wgsl/loop.ts";
 import { generateRoutine } from "./wgsl/routines.ts";
 import { scalarOrder } from "./wgsl/scalar.ts";
 import { generateScatter } from "./wgsl/scatter.ts";
-import type { Dispatch, GeneratedKernel, Layout } from "./wgsl/shader.ts";
+import { type Dispatch, type GeneratedKernel, type Layout, type Target, plainTarget } from "./wgsl/shader.ts";
 import type { TileName } from "./wgsl/tiles.ts";
 import { type Range, bindStep, wordsOf } from "./bindings.ts";
 
@@ -28,16 +28,16 @@ export interface Plan {
 /** The tile of a product that was measured, or null. */
 export type TileFor = (kernel: ContractKernel) => TileName | null;
 
-/** Plans one step of a program whose kernels have at most `maxBindings` bindings. */
+/** Plans one step of a program for a GPU. */
 export function planStep(
   program: Program,
   { kernel: index, slots }: Step,
-  maxBindings: number,
+  target: Target,
   tileFor: TileFor = () => null,
 ): Plan {
   const kernel = program.kernels[index]!;
-  const { layout, ranges } = bindStep(program, kernel, slots, maxBindings);
-  const { clears, dispatches, scratchBytes } = generate(kernel, layout, tileFor);
+  const { layout, ranges } = bindStep(program, kernel, slots, target.maxBindings);
+  const { clears, dispatches, scratchBytes } = generate(kernel, layout, target, tileFor);
   const actions: Action[] = [];
   for (const arg of clears) {
     const { dtype, length } = kernel.args[arg]!;
@@ -65,12 +65,17 @@ export const joinPlans = (plans: readonly Plan[]): Plan => ({
 });
 
 /** Makes the shaders of a kernel. */
-export function generate(kernel: Kernel, layout: Layout, tileFor: TileFor = () => null): GeneratedKernel {
+export function generate(
+  kernel: Kernel,
+  layout: Layout,
+  target: Target = plainTarget,
+  tileFor: TileFor = () => null,
+): GeneratedKernel {
   switch (kernel.kind) {
     case "loop":
-      return generateLoop(kernel, layout);
+      return generateLoop(kernel, layout, target);
     case "contract":
-      return generateContract(kernel, layout, tileFor(kernel));
+      return generateContract(kernel, layout, tileFor(kernel), target);
     case "scatter":
       return generateScatter(kernel, layout);
     case "routine":

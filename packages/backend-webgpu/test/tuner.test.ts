@@ -10,6 +10,7 @@ import { type TuningStorage, webgpu } from "../src/index.ts";
 import { planStep } from "../src/kernels.ts";
 import { candidatesFor, shapeClass } from "../src/tuner.ts";
 import { sizesOf } from "../src/wgsl/contract.ts";
+import { plainTarget } from "../src/wgsl/shader.ts";
 import { type TileName, chooseTile, tileNames } from "../src/wgsl/tiles.ts";
 import { backend, describeOnGpu, device } from "./gpu.ts";
 
@@ -55,7 +56,7 @@ test("candidates cover no more than they must, and the usual tile is always one"
 
 test("a tile shows in the shader of a product", () => {
   const program = singleKernel(product(130, 70, 19));
-  const textWith = (tile: TileName | null): string => JSON.stringify(planStep(program, program.steps[0]!, 8, () => tile).actions);
+  const textWith = (tile: TileName | null): string => JSON.stringify(planStep(program, program.steps[0]!, plainTarget, () => tile).actions);
   expect(textWith("32x32")).not.toBe(textWith("64x32"));
   expect(textWith(null)).toBe(textWith(chooseTile(sizesOf(product(130, 70, 19)))));
 });

@@ -12,7 +12,7 @@ import { sizeOf } from "@dormouse/tensor/graph";
 import { generateLoop, storePass } from "./loop.ts";
 import { storeQuads } from "./map.ts";
 import {
-  type Side, blocksOf, declareOperand, declareTile, hasVectors, innermost, isTurned, lanesAlong, loadBlock, pageOf, putBlock,
+  type Side, blocksOf, declareOperand, declareTile, hasVectors, innermost, isTurned, lanesAlong, loadBlock, loadOf, pageOf, putBlock,
   putElements, quadGroup,
 } from "./operand.ts";
 import { isQuadAlong, quadAlong, quadsLoaded } from "./quads.ts";
@@ -123,7 +123,7 @@ function product(kernel: ContractKernel, layout: Layout, plan: Plan): Dispatch {
   const lanes = lanesOf(tile);
   const type = typeOf[dtype];
   const loaded = [slow, fast].flatMap((side) =>
-    hasVectors(side) && quadGroup(kernel, side.body, side.axis) !== null && side.body.op === "load" ? [side.body.arg] : [],
+    hasVectors(side) && quadGroup(kernel, side.body, side.axis) !== null ? [loadOf(side.body)!.arg] : [],
   );
   const stored = quads === null || parts > 1 ? [] : [
     ...stores.map(({ arg }) => arg),

@@ -302,6 +302,16 @@ fn pow_f32(x: f32, y: f32) -> f32 {
   return select(result, -result, negative && odd);
 }` },
 
+  round_half: { needs: ["is_nan", "with_sign"], text: `/** The nearest number that float16 has, ties to even: what a conversion by itself does with them is open. */
+fn round_half(x: f32) -> f32 {
+  let size = bitcast<u32>(x) & 0x7fffffffu;
+  if (is_nan(x)) { return x; }
+  // Subnormal halves are multiples of 2^-24.
+  if (size < 0x38800000u) { return with_sign(round(abs(x) * 16777216.0f) * 5.9604644775390625e-8f, x); }
+  let rounded = (size + 0xfffu + ((size >> 13u) & 1u)) & 0xffffe000u;
+  return with_sign(bitcast<f32>(select(rounded, 0x7f800000u, rounded >= 0x47800000u)), x);
+}` },
+
   div_i32: { text: `fn div_i32(x: i32, y: i32) -> i32 {
   if (y == 0) { return 0; }
   if (y == -1) { return bitcast<i32>(~bitcast<u32>(x) + 1u); }

@@ -12,7 +12,7 @@
 import type { DType } from "@dormouse/tensor";
 import type { KernelArgument } from "@dormouse/tensor/graph";
 
-/** WGSL types of values. Bytes are computed with as u32, halves as f32. */
+/** WGSL types of values. Bytes are computed with as u32; a half is an f32 that was rounded before. */
 export const typeOf: Readonly<Record<DType, string>> = {
   float16: "f32",
   float32: "f32",
@@ -59,10 +59,8 @@ export class Memory {
   readonly #isAtomic: boolean;
   readonly #isQuads: boolean;
   readonly #used = new Map<string, string>();
-  readonly #library: (name: string) => void;
 
-  /** `library` is told of the functions of `math.ts` that accesses call. */
-  constructor(binding: number, uses: readonly MemoryUse[], library: (name: string) => void) {
+  constructor(binding: number, uses: readonly MemoryUse[]) {
     const elements = new Set(uses.map(({ dtype }) => elementFor(dtype)));
     const isSmall = (dtype: DType): boolean => isByte(dtype) || (dtype === "float16" && elements.size > 1);
     this.#name = `b${binding}`;
@@ -74,7 +72,6 @@ export class Memory {
     this.#isQuads =
       elements.size === 1 && !this.#isAtomic && !isByte(uses[0]!.dtype) &&
       uses.some(({ inQuads }) => inQuads) && uses.every(({ inQuads, isWritten }) => inQuads || !isWritten);
-    this.#library = library;
   }
 
   /** Extensions of the language that the binding needs. */
@@ -132,9 +129,8 @@ export class Memory {
 
   /** A value as an element of the binding. */
   #encoded(dtype: DType, value: string): string {
-    if (this.#element !== "f16") return this.#element === typeOf[dtype] ? value : `bitcast<${this.#element}>(${value})`;
-    this.#library("round_half");
-    return `f16(round_half(${value}))`;
+    if (this.#element === "f16") return `f16(${value})`;
+    return this.#element === typeOf[dtype] ? value : `bitcast<${this.#element}>(${value})`;
   }
 
   #accessor(what: Access, dtype: DType): string {
@@ -156,11 +152,10 @@ export class Memory {
           : `fn ${name}(at: i32) -> f32 { return unpack2x16float(${word})[u32(at) & 1u]; }`;
       case "store": {
         const [type, shift, mask] = isByte(dtype) ? ["u32", "(u32(at) & 3u) * 8u", "255u"] : ["f32", "(u32(at) & 1u) * 16u", "65535u"];
-        if (!isByte(dtype)) this.#library("round_half");
         return `fn ${name}(at: i32, value: ${type}) {
   let shift = ${shift};
   atomicAnd(&${place}, ~(${mask} << shift));
-  atomicOr(&${place}, ${isByte(dtype) ? "value" : "pack2x16float(vec2f(round_half(value), 0.0f))"} << shift);
+  atomicOr(&${place}, ${isByte(dtype) ? "value" : "pack2x16float(vec2f(value, 0.0f))"} << shift);
 }`;
       }
       case "loadQuad":
@@ -186,8 +181,7 @@ export class Memory {
   #quadStore(dtype: DType, place: string, quad: string): string {
     if (isByte(dtype)) return this.#isAtomic ? `atomicStore(&${place}, ${this.#bytes(dtype)});` : `${place} = ${this.#bytes(dtype)};`;
     if (!this.#isQuads) return components.map((c, i) => this.store(dtype, `at + ${i}`, `value.${c}`)).join(" ");
-    if (this.#element !== "f16") return `${quad} = value;`;
-    return `${quad} = vec4<f16>(${components.map((c) => this.#encoded(dtype, `value.${c}`)).join(", ")});`;
+    return `${quad} = ${this.#element === "f16" ? "vec4<f16>(value)" : "value"};`;
   }
 
   #someStore(dtype: DType, place: string, quad: string): string {

@@ -58,9 +58,16 @@ export function innermost({ batch, m, n, k }: ContractKernel, group: "m" | "n" |
   return within < 0 ? -1 : before + within;
 }
 
+/** The load that an operand is, as it is or of halves that are converted; null where it is anything else. */
+export function loadOf(operand: Scalar): Extract<Scalar, { readonly op: "load" }> | null {
+  if (operand.op === "load") return operand;
+  return operand.op === "cast" && operand.sources[0]!.dtype === "float16" ? loadOf(operand.sources[0]!) : null;
+}
+
 /** The group along which a load passes quads, or null. */
-export function quadGroup(kernel: ContractKernel, body: Scalar, side: "m" | "n"): "k" | "m" | "n" | null {
-  if (body.op !== "load" || body.indirect?.length || body.valid?.length) return null;
+export function quadGroup(kernel: ContractKernel, operand: Scalar, side: "m" | "n"): "k" | "m" | "n" | null {
+  const body = loadOf(operand);
+  if (body === null || body.indirect?.length || body.valid?.length) return null;
   const passes = (group: "m" | "n" | "k"): boolean => {
     const axis = innermost(kernel, group);
     return axis >= 0 && axesOf(kernel)[axis]! % 4 === 0 && isQuadAlong(body.at, axis);
@@ -72,7 +79,8 @@ export function quadGroup(kernel: ContractKernel, body: Scalar, side: "m" | "n")
 function runsAlongSum(kernel: ContractKernel, { body, axis }: Side): boolean {
   const group = quadGroup(kernel, body, axis);
   if (group !== null) return group === "k";
-  return body.op !== "load" || Math.abs(body.at.strides[innermost(kernel, "k")] ?? 0) === 1;
+  const load = loadOf(body);
+  return load === null || Math.abs(load.at.strides[innermost(kernel, "k")] ?? 0) === 1;
 }
 
 /**
@@ -98,10 +106,11 @@ export function declareOperand(shader: Shader, kernel: ContractKernel, side: Sid
   const found = [place, ...of.z.lines, ...of.at.lines, ...of.k.lines];
   const define = (name: string, result: string, lines: readonly string[]): void =>
     shader.declare([`fn ${name}(batch: u32, at: u32, step: u32) -> ${result} {`, ...indented(lines), "}"].join("\n"));
-  if (group !== null && body.op === "load") {
-    const address = emitAddress(shader, body, index);
+  const load = loadOf(body);
+  if (group !== null && load !== null) {
+    const four = shader.loadQuad(load.arg, affineText(load.at, index));
     const bound = isWhole ? [] : [`if (step >= ${steps}u) { return vec4<${type}>(); }`];
-    define(operand, `vec4<${type}>`, [...bound, ...found, `return ${address};`]);
+    define(operand, `vec4<${type}>`, [...bound, ...found, `return ${four};`]);
     return;
   }
   const { lines, values } = emitScalars([body], { shader, index, results: new Map() });
@@ -111,10 +120,6 @@ export function declareOperand(shader: Shader, kernel: ContractKernel, side: Sid
   const move = runsAlongSum(kernel, side) ? (i: number) => `at, step + ${i}u` : (i: number) => `at + ${i}u, step`;
   const four = [0, 1, 2, 3].map((i) => `${operand}_one(batch, ${move(i)})`);
   define(operand, `vec4<${type}>`, [`return vec4<${type}>(${four.join(", ")});`]);
-}
-
-function emitAddress(shader: Shader, body: Extract<Scalar, { readonly op: "load" }>, index: readonly (string | null)[]): string {
-  return shader.loadQuad(body.arg, affineText(body.at, index));
 }
 
 /** Lines that load the block `block` of a side into `held`, from the step `start` of the sum on. */

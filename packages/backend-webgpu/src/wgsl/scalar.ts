@@ -248,9 +248,10 @@ export function arithmetic(shader: Shader, op: Arithmetic, dtype: DType, a: stri
   return toByte(dtype, `${a} ${signs[op]!} ${b}`);
 }
 
-/** Float to integer saturates, NaN to 0; between integers bits are kept; anything to bool is "not 0". */
+/** To float16 rounds; float to integer saturates, NaN to 0; between integers bits are kept; anything to bool is "not 0". */
 function castText(shader: Shader, from: DType, to: DType, value: string): string {
-  if (from === to) return value;
+  if (from === to || from === "float16") return value;
+  if (to === "float16") return shader.call("round_half", value);
   if (to === "bool") {
     if (from === "float32") return `(bitcast<u32>(${value}) & 0x7fffffffu) != 0u`;
     return from === "int32" ? `${value} != 0` : `${value} != 0u`;

@@ -16,8 +16,10 @@ export const LANES = 256;
 /** Invocations that share a matrix: most matrices are small, and a barrier costs what its workgroup is large. */
 export const MATRIX_LANES = 64;
 
-/** What generators may use of a GPU beyond what every one has. */
+/** What generators may use of a GPU. */
 export interface Target {
+  /** Storage buffers that a kernel may take, its scratch memory not counted. */
+  readonly maxBindings: number;
   /** Invocations of its smallest subgroups, or 0 where it has no operations on them. */
   readonly subgroups: number;
   /** Bytes of workgroup memory. */
@@ -25,7 +27,7 @@ export interface Target {
 }
 
 /** What every GPU has. */
-export const plainTarget: Target = { subgroups: 0, workgroupBytes: 16384 };
+export const plainTarget: Target = { maxBindings: 8, subgroups: 0, workgroupBytes: 16384 };
 
 /** Which binding each argument of a kernel has. Arguments in the same memory share one. */
 export interface Layout {
@@ -132,7 +134,7 @@ export class Shader {
           ? [{ dtype, isWritten: access !== "read", inQuads: quads.includes(arg), isAdded: atomic.includes(arg) }]
           : [],
       );
-      return new Memory(binding, uses, (name) => this.#functions.add(name));
+      return new Memory(binding, uses);
     });
     for (const { extension } of this.#memories) if (extension) this.enable(extension);
   }
