@@ -10,7 +10,7 @@ import {
 } from "@dormouse/nn";
 import {
   type Key, type Tensor, add, cast, concat, div, foldIn, key, logSigmoid, logSoftmax, logsumexp, mean, mul, neg, relu,
-  reshape, sigmoid, stack, sub, tanh,
+  reshape, sigmoid, stack, sub, tanh, treeLeaves,
 } from "@dormouse/tensor";
 import type { Forward } from "@dormouse/train";
 import { Failure } from "./failure.ts";
@@ -55,7 +55,8 @@ export const forward: Forward<Network> = ({ task, members }, x, context) => {
   const single = members.length === 1;
   const results = members.map(({ preparation, layers }, i) => {
     const own = context.key && !single ? { key: foldIn(context.key, i) } : context;
-    return advance(layers, prepare(preparation, x), own);
+    // In mixed precision weights are float16 here, and bytes of pixels become numbers of any dtype only now.
+    return advance(layers, cast(prepare(preparation, x), treeLeaves(layers)[0]!.dtype), own);
   });
   const outputs = results.map(([output]) => output);
   const next = new Network(task, members.map(({ preparation }, i) => new Member(preparation, results[i]![1])));

@@ -101,6 +101,8 @@ export const settingsSchema = z.strictObject({
     patience: whole(1).nullable(),
     /** The largest norm of the gradient. */
     clip: above().nullable(),
+    /** In what forward and backward pass are computed: float32, or float16 around weights of float32. */
+    precision: oneOf("float32", "mixed"),
     /** Share of the moving average of the weights that a step leaves; the average is the model. */
     ema: share().nullable(),
     /** Seconds of training. */
@@ -166,6 +168,7 @@ export const flags: readonly Flag[] = [
   { flag: "--patience <epochs>", path: ["training", "patience"], help: "stop after so many epochs without a better validation loss" },
   { flag: "--max-seconds <seconds>", path: ["training", "maxSeconds"], help: "stop training after so many seconds" },
   { flag: "--clip <norm>", path: ["training", "clip"], help: "scale gradients down to this norm" },
+  { flag: "--precision <kind>", path: ["training", "precision"], help: "float32, or mixed: passes in float16, weights in float32 (default: float32)" },
   { flag: "--ema <share>", path: ["training", "ema"], help: "use a moving average of the weights, of which a step leaves this share, as 0.99" },
   { flag: "--calibration <method>", path: ["calibration", "method"], help: "auto, none, temperature, platt, beta or isotonic (default: auto)" },
   { flag: "--alpha <share>", path: ["calibration", "alpha"], help: "how often conformal sets or intervals may miss the truth (default: 0.1)" },
@@ -201,6 +204,7 @@ function defaults(source: Settings["data"]["source"], given: PartialSettings): S
       plateauPatience: 5,
       plateauFactor: 0.5,
       clip: null,
+      precision: "float32",
       ema: null,
       maxSeconds: null,
       saveEvery: 30,

@@ -6,14 +6,16 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type Optimizer, adam, adamW, chain, clipByGlobalNorm, cosineDecay, sgd, weightEma } from "@dormouse/optim";
 import { ValueError } from "@dormouse/tensor";
+import type { Device } from "@dormouse/tensor/graph";
 import { type Callback, DivergedError, type EpochReport, type Run, checkpoint, earlyStopping, reduceRate } from "@dormouse/train";
 import type { Context } from "./commands/context.ts";
 import { EventFile } from "./events.ts";
 import { Failure } from "./failure.ts";
-import { trainNetwork } from "./learning.ts";
+import { isSolved, trainNetwork } from "./learning.ts";
 import { type Network, forward } from "./models.ts";
 import { epochLog, progress } from "./progress.ts";
 import type { RunFolder } from "./runFolder.ts";
+import type { Task } from "./schema.ts";
 import { type Settings, settingPaths, valueAt } from "./settings.ts";
 import { type Problem, partNames } from "./sources/source.ts";
 import { objectiveOf } from "./tasks.ts";
@@ -28,7 +30,7 @@ export async function learn(
   settings: Settings, problem: Problem, model: Network, folder: RunFolder, context: Context,
 ): Promise<Run<Network>> {
   const { parts, schema } = problem;
-  const { epochs, batch, patience, schedule, plateauPatience, plateauFactor, ema, maxSeconds, saveEvery } = settings.training;
+  const { epochs, batch, patience, schedule, plateauPatience, plateauFactor, ema, maxSeconds, saveEvery, precision } = settings.training;
   const stepsPerEpoch = Math.ceil(parts.train.length / batch);
   const callbacks: Callback<Network>[] = [
     checkpoint<Network>(folder.checkpoints, {
@@ -46,7 +48,7 @@ export async function learn(
       ...objectiveOf(schema.task),
       data: { train: parts.train, validation: parts.validation },
       optimizer: optimizerOf(settings.training, epochs * stepsPerEpoch),
-      epochs, batch, seed: settings.seed, forward, callbacks, signal: context.signal,
+      epochs, batch, seed: settings.seed, forward, callbacks, precision, signal: context.signal,
       ...(ema !== null && { averaging: weightEma({ decay: ema }) }),
       ...(maxSeconds !== null && { maxSeconds }),
     });
@@ -61,6 +63,17 @@ function diverged({ message }: DivergedError, folder: RunFolder): Failure {
   const last = folder.at("checkpoints", "last.safetensors");
   const rest = existsSync(last) ? `the last good checkpoint is ${last}` : "there is no checkpoint before it";
   return new Failure("diverged", `${message}; ${rest}`);
+}
+
+/** Refuses mixed precision where the device has no float16, and where no gradient is taken that could be in it. */
+export function requirePrecision({ training, model }: Settings, task: Task, { name, backend }: Device): void {
+  if (training.precision === "float32") return;
+  const refuse = (reason: "usage" | "device", why: string): never => {
+    throw new Failure(reason, `--precision ${training.precision}: ${why}`);
+  };
+  if (isSolved(model.kind, task)) refuse("usage", `--model ${model.kind} is found without gradients, in float64; leave it out`);
+  const { dtypes } = backend.capabilities;
+  if (!dtypes.has("float16")) refuse("device", `${name} has no float16; leave it out, or name another --device`);
 }
 
 /** The end of a command that a signal stopped: what is saved, and how to go on. */
@@ -119,6 +132,10 @@ export function metricsCsv(history: readonly EpochReport[]): string {
     ["seconds", ({ seconds }) => seconds],
     ["learningRate", ({ learningRate }) => learningRate],
     ["gradientNorm", ({ gradientNorm }) => gradientNorm],
+    ...(first?.lossScale === undefined ? [] : ([
+      ["lossScale", ({ lossScale }) => lossScale],
+      ["skippedSteps", ({ skippedSteps }) => skippedSteps],
+    ] as typeof columns)),
     ...(["train", "validation"] as const).flatMap((part) =>
       Object.keys(first?.[part] ?? {}).map((name) => [`${part}.${name}`, (report) => report[part]?.[name]] as (typeof columns)[0]),
     ),
@@ -142,8 +159,9 @@ function eventsOf(folder: RunFolder, stepsPerEpoch: number): Callback<Network> {
       const running = tagged("running", scores);
       file!.scalars(epoch * stepsPerEpoch + step, known({ ...running, learning_rate: learningRate, gradient_norm: gradientNorm }));
     },
-    epoch({ epoch, train, validation, learningRate, gradientNorm }) {
-      const scores = { ...tagged("train", train), ...tagged("validation", validation), "gradient_norm/epoch": gradientNorm };
+    epoch({ epoch, train, validation, learningRate, gradientNorm, lossScale = null }) {
+      const sizes = { "gradient_norm/epoch": gradientNorm, loss_scale: lossScale };
+      const scores = { ...tagged("train", train), ...tagged("validation", validation), ...sizes };
       file!.scalars((epoch + 1) * stepsPerEpoch, known({ ...scores, learning_rate: learningRate }));
     },
   };

@@ -146,7 +146,7 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
   }
   const batches = loader(data.train, { batch, shuffle: seed });
   const forward = options.forward ?? defaultForward<M>;
-  const arithmetic = arithmeticOf(options.precision ?? "float32", options.optimizer, options.lossScale);
+  const arithmetic = arithmeticOf("fit", options.precision ?? "float32", options.optimizer, options.lossScale);
   const isMixed = arithmetic.precision === "mixed";
   const step = trainingStep(forward, options, arithmetic);
   const score = scoring(forward, options, batch);

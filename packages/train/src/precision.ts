@@ -27,16 +27,18 @@ export interface Arithmetic {
  * What a precision makes of an optimizer and of forward passes. Throws `ValueError` for a precision that there is not,
  * `DeviceError` where the device does not have float16.
  */
-export function arithmeticOf(precision: Precision, optimizer: Optimizer, options?: LossScaleOptions): Arithmetic {
+export function arithmeticOf(
+  op: string, precision: Precision, optimizer: Optimizer, options?: LossScaleOptions,
+): Arithmetic {
   if (precision === "float32") {
     return { precision, optimizer, inStep: (forward, key) => (m, x) => forward(m, x, { key }), hasRoom: () => null };
   }
   if (precision !== "mixed") {
-    throw new ValueError("fit", `precision is ${JSON.stringify(precision)}`, {
+    throw new ValueError(op, `precision is ${JSON.stringify(precision)}`, {
       expected: ["float32", "mixed"], received: precision, hint: `use "float32" or "mixed"`,
     });
   }
-  requireFloat16();
+  requireFloat16(op);
   return {
     precision,
     optimizer: dynamicLossScale(optimizer, options),
@@ -46,11 +48,11 @@ export function arithmeticOf(precision: Precision, optimizer: Optimizer, options
   };
 }
 
-function requireFloat16(): void {
-  const { name, backend } = device("fit") as Device;
+function requireFloat16(op: string): void {
+  const { name, backend } = device(op) as Device;
   const { dtypes } = backend.capabilities;
   if (dtypes.has("float16")) return;
-  throw new DeviceError("fit", `${name} has no float16, which the precision "mixed" needs`, {
+  throw new DeviceError(op, `${name} has no float16, which the precision "mixed" needs`, {
     expected: "float16", received: [...dtypes], hint: `leave { precision: "mixed" } out, or use a device that has it`,
   });
 }

@@ -4,12 +4,13 @@
  */
 import { valueAndGrad } from "@dormouse/autograd";
 import { type Source, loader } from "@dormouse/data";
-import { type Optimizer, type State, sgd, withLearningRate } from "@dormouse/optim";
+import { type LossScaleOptions, type Optimizer, type State, sgd, withLearningRate } from "@dormouse/optim";
 import { type Key, type Tensor, ValueError, compile, foldIn, key, treeLeaves } from "@dormouse/tensor";
 import {
   type Example, type Forward, defaultForward, isPair, outputsOf, release, requireExample, requireScalar,
 } from "./forward.ts";
 import { breathe } from "./pace.ts";
+import { type Arithmetic, type Precision, arithmeticOf } from "./precision.ts";
 import type { Score } from "./totals.ts";
 
 export interface RateFinderOptions<M> {
@@ -32,6 +33,9 @@ export interface RateFinderOptions<M> {
   readonly seed?: number;
   /** Default: `model.forward(x, context)`. */
   readonly forward?: Forward<M>;
+  /** As `fit` takes it. Default "float32". */
+  readonly precision?: Precision;
+  readonly lossScale?: LossScaleOptions;
 }
 
 /** What a sweep over rates saw. */
@@ -62,7 +66,7 @@ export interface RateCurve {
  * const run = await fit(model, { data: { train }, loss: crossEntropy, optimizer: adam({ learningRate: suggestion! }) });
  */
 export async function findLearningRate<M extends object>(model: M, options: RateFinderOptions<M>): Promise<RateCurve> {
-  const { data, loss, optimizer = sgd(), from = 1e-7, to = 10, steps = 100, seed = 0 } = options;
+  const { data, loss, from = 1e-7, to = 10, steps = 100, seed = 0 } = options;
   const { smoothing = 0.9, divergence = 4 } = options;
   requireWithin("from", from, Number.MIN_VALUE, Infinity);
   requireWithin("to", to, from, Infinity);
@@ -70,7 +74,10 @@ export async function findLearningRate<M extends object>(model: M, options: Rate
   requireWithin("smoothing", smoothing, 0, 1);
   requireWithin("divergence", divergence, 1, Infinity);
   const examples = batchesOf(data, Math.min(options.batch ?? 32, Math.max(1, data.length)), seed);
-  const step = sweepStep(options.forward ?? defaultForward<M>, loss, optimizer);
+  const { precision = "float32", optimizer: given = sgd() } = options;
+  const arithmetic = arithmeticOf("findLearningRate", precision, given, options.lossScale);
+  const { optimizer } = arithmetic;
+  const step = sweepStep(options.forward ?? defaultForward<M>, loss, arithmetic);
 
   const original = new Set(treeLeaves(model));
   const runKey = key(seed);
@@ -122,11 +129,12 @@ function* batchesOf(data: Source<Example>, batch: number, seed: number): Generat
 }
 
 /** A step of training whose state has the rate; the memory of its arguments is left alone. */
-const sweepStep = <M extends object>(forward: Forward<M>, loss: Score, optimizer: Optimizer) =>
+const sweepStep = <M extends object>(forward: Forward<M>, loss: Score, { optimizer, inStep }: Arithmetic) =>
   compile(
     (model: M, state: State, x: Tensor, y: Tensor, stepKey: Key) => {
+      const through = inStep(forward, stepKey, state);
       const lossOf = (m: M) => {
-        const result = forward(m, x, { key: stepKey });
+        const result = through(m, x);
         const objective = loss(outputsOf(result), y);
         requireScalar(objective, "findLearningRate");
         return [objective, isPair(result) ? result[1] : m] as const;

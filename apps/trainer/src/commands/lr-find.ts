@@ -10,7 +10,7 @@ import { brailleChart } from "../progress.ts";
 import { type PartialSettings, resolveSettings } from "../settings.ts";
 import { readProblem, sourceOf } from "../sources/source.ts";
 import { objectiveOf } from "../tasks.ts";
-import { optimizerOf } from "../training.ts";
+import { optimizerOf, requirePrecision } from "../training.ts";
 import type { Context } from "./context.ts";
 
 export interface RateRequest {
@@ -29,15 +29,16 @@ export async function findRate(request: RateRequest, { terminal }: Context): Pro
   const { source, given, from, to, steps, out, json } = request;
   const data = sourceOf(source, given);
   const settings = resolveSettings(data.source!, given, { data });
-  return onDevice(settings, async () => {
+  return onDevice(settings, async (device) => {
     const { schema, parts } = await readProblem(settings);
     if (isSolved(settings.model.kind, schema.task)) {
       throw new Failure("usage", `--model ${settings.model.kind}: is found without a learning rate`);
     }
+    requirePrecision(settings, schema.task, device);
     const training = { ...settings.training, schedule: "constant" } as const;
     const options = {
       data: parts.train, loss: objectiveOf(schema.task).loss, optimizer: optimizerOf(training, 1), batch: training.batch,
-      seed: settings.seed, forward, from, to, steps,
+      seed: settings.seed, forward, from, to, steps, precision: training.precision,
     };
     const search = onAccelerator(buildModel(settings, schema), (model) => findLearningRate(model, options));
     const curve = await search.catch((error: unknown) => {

@@ -15,7 +15,7 @@ import { readSchema } from "../schema.ts";
 import { scoreTable } from "../scores.ts";
 import { type PartialSettings, type Settings, changedSettings, resolveSettings } from "../settings.ts";
 import { type Problem, partNames, readProblem, sourceOf } from "../sources/source.ts";
-import { changeable, interrupted, interruptible, learn } from "../training.ts";
+import { changeable, interrupted, interruptible, learn, requirePrecision } from "../training.ts";
 import type { Context } from "./context.ts";
 
 export interface TrainRequest {
@@ -35,6 +35,7 @@ export async function train(request: TrainRequest, context: Context): Promise<Ex
   return onDevice(settings, async (device) => {
     const problem = await readProblem(settings);
     checkCalibration(problem.schema.task, settings.calibration);
+    requirePrecision(settings, problem.schema.task, device);
     const model = buildModel(settings, problem.schema);
     const folder = request.resume === undefined ? newFolder(request, settings, problem, device) : await oldFolder(request.resume, settings, problem);
     const { say } = loggedTo(folder, context);
@@ -97,8 +98,8 @@ function loggedTo(folder: RunFolder, { terminal }: Context): { say: (text: strin
 
 function introduce(say: (text: string) => void, settings: Settings, problem: Problem, model: Network, device: Device): void {
   const sizes = partNames.map((name) => `${name} ${problem.parts[name].length}`).join(", ");
-  const { kind } = settings.model;
+  const { model: { kind }, training: { precision } } = settings;
   say(`${settings.data.name}: ${problem.schema.task.kind}; ${sizes}\n`);
   for (const note of problem.notes) say(`  ${note}\n`);
-  say(`${kind} with ${parameterCount(model).toLocaleString("en-US")} parameters on ${device.name}\n`);
+  say(`${kind} with ${parameterCount(model).toLocaleString("en-US")} parameters on ${device.name}${precision === "mixed" ? ", in mixed precision" : ""}\n`);
 }
