@@ -4,8 +4,9 @@
  * tile.ts and contract-plan.ts.
  *
  * The order is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (ACM TOMS 34, 2008),
- * with one change: the right operand is packed for all depths at once if that fits the outer cache, so that the product
- * of a block is finished while it is still near and its stores can be fused.
+ * with two changes: the right operand is packed for all depths at once if that fits the outer cache, so that the product
+ * of a block is finished while it is still near and its stores can be fused; and threads that divide the rows pack
+ * it together, each its part, and meet before anybody reads it.
  */
 import type { ContractKernel } from "@dormouse/tensor/graph";
 import { planContract } from "./contract-plan.ts";
@@ -59,10 +60,16 @@ export function generateContract(
     return { scratchBytes: () => 0 };
   }
   const row = matrixVector(module, plan.kernel, arithmetic);
-  const bytesPerThread = row
+  const memory = row
     ? writeRows(module, plan, arithmetic, tile, row, options)
     : writeBlocks(module, plan, arithmetic, tile, options);
-  return { scratchBytes: (threads) => bytesPerThread * threads };
+  return { scratchBytes: (threads) => memory.shared + memory.perThread * threads };
+}
+
+/** Bytes of scratch memory: what all threads share comes first. */
+interface ScratchBytes {
+  readonly shared: number;
+  readonly perThread: number;
 }
 
 /** Where an element of the product lies in the output. */
@@ -79,14 +86,14 @@ function directAddress(
   return i32.add(i32.load(args, 4 * arg), i32.mul(element, i32.const(bytes)));
 }
 
-/** The product of packed blocks. Returns the bytes of scratch memory that a thread needs. */
+/** The product of packed blocks. */
 function writeBlocks(
   module: ModuleBuilder,
   plan: ContractPlan,
   arithmetic: Arithmetic,
   tile: Tile,
   options: GeneratorOptions,
-): number {
+): ScratchBytes {
   const { blocks, direct } = plan;
   const { bytes, lanes } = arithmetic;
   const width = tile.vectors * lanes;
@@ -96,9 +103,12 @@ function writeBlocks(
   const sweep = sweepFunction(module, arithmetic, tile);
 
   const layout = new Layout();
+  const common = new Layout();
   const at = {
     left: layout.take(blocks.rows * blocks.depth * bytes),
-    right: layout.take(blocks.columns * (blocks.resident ? roundUp(plan.k, blocks.depth) : blocks.depth) * bytes),
+    right: (plan.shared ? common : layout).take(
+      blocks.columns * (blocks.resident ? roundUp(plan.k, blocks.depth) : blocks.depth) * bytes,
+    ),
     product: layout.take(direct ? 0 : blocks.rows * blocks.columns * bytes),
     spare: layout.take(tile.rows * width * bytes),
     leftTables: layout.take(left.scratchBytes),
@@ -107,8 +117,10 @@ function writeBlocks(
   };
 
   module.function(signature, (f, { arguments: args, scratch, threadIndex, threadCount }) => {
-    f.increase(scratch, i32.mul(threadIndex, i32.const(layout.bytes)));
-    const area = (name: keyof typeof at): I32 => i32.add(scratch, i32.const(at[name]));
+    const start = f.let(scratch);
+    f.increase(scratch, i32.add(i32.const(common.bytes), i32.mul(threadIndex, i32.const(layout.bytes))));
+    const area = (name: keyof typeof at): I32 =>
+      i32.add(plan.shared && name === "right" ? start : scratch, i32.const(at[name]));
     const rowBlock = { at: f.local("i32"), count: f.local("i32") };
     const columnBlock = { at: f.local("i32"), count: f.local("i32"), padded: f.local("i32") };
     const depthBlock = { at: f.local("i32"), count: f.local("i32"), padded: f.local("i32") };
@@ -122,7 +134,8 @@ function writeBlocks(
     };
     if (left.reset) f.do(left.reset(area("leftTables")));
     if (right.reset) f.do(right.reset(area("rightTables")));
-    eachRegion(f, plan, tile.rows, width, threadIndex, threadCount, (batch, rows, columns) => {
+    const inRegions = plan.shared ? inRows : eachRegion;
+    inRegions(f, plan, tile.rows, width, threadIndex, threadCount, (batch, rows, columns) => {
       const rightAt = (): I32 =>
         blocks.resident
           ? i32.add(area("right"), i32.mul(i32.mul(depthBlock.at, columnBlock.padded), i32.const(bytes)))
@@ -136,7 +149,25 @@ function writeBlocks(
       f.count(columnBlock.at, columns.to, blocks.columns, () => {
         f.set(columnBlock.count, least(i32.sub(columns.to, columnBlock.at), i32.const(blocks.columns)));
         f.set(columnBlock.padded, roundedUp(columnBlock.count, width));
-        if (blocks.resident) eachDepth(() => pack(right, rightAt(), columnBlock, area("rightTables")));
+        if (plan.shared) {
+          // Until then others may read the block before.
+          if (plan.n > blocks.columns) f.if(columnBlock.at, () => f.do(call(options.barrier, threadCount)));
+          const panels = f.let(i32.div_u(columnBlock.padded, i32.const(width)));
+          const edge = (thread: I32): I32 =>
+            i32.mul(i32.div_u(i32.mul(panels, thread), threadCount), i32.const(width));
+          const first = f.let(edge(threadIndex));
+          const own = {
+            at: f.let(i32.add(columnBlock.at, first)),
+            count: f.let(i32.sub(least(edge(i32.add(threadIndex, i32.const(1))), columnBlock.count), first)),
+          };
+          f.if(i32.gt_s(own.count, i32.const(0)), () =>
+            eachDepth(() => {
+              const before = i32.mul(i32.mul(first, depthBlock.padded), i32.const(bytes));
+              pack(right, i32.add(rightAt(), before), own, area("rightTables"));
+            }),
+          );
+          f.do(call(options.barrier, threadCount));
+        } else if (blocks.resident) eachDepth(() => pack(right, rightAt(), columnBlock, area("rightTables")));
 
         f.set(rowBlock.at, rows.from);
         f.count(rowBlock.at, rows.to, blocks.rows, () => {
@@ -178,10 +209,10 @@ function writeBlocks(
       });
     });
   });
-  return layout.bytes;
+  return { shared: common.bytes, perThread: layout.bytes };
 }
 
-/** The product of one row by a matrix that is not packed. Returns the bytes of scratch memory that a thread needs. */
+/** The product of one row by a matrix that is not packed. */
 function writeRows(
   module: ModuleBuilder,
   plan: ContractPlan,
@@ -189,7 +220,7 @@ function writeRows(
   tile: Tile,
   product: Procedure,
   options: GeneratorOptions,
-): number {
+): ScratchBytes {
   const { blocks, direct } = plan;
   const store = direct ? undefined : blockStore(module, plan, blocks.columns, options);
   const layout = new Layout();
@@ -226,7 +257,7 @@ function writeRows(
       });
     });
   });
-  return layout.bytes;
+  return { shared: 0, perThread: layout.bytes };
 }
 
 interface Span {
@@ -234,19 +265,36 @@ interface Span {
   readonly to: I32;
 }
 
-/**
- * Runs `body` for the parts of the product that belong to this thread: all batches in order, each cut into panels along
- * `plan.divide`, are one line of panels of which every thread takes an equal stretch.
- */
-function eachRegion(
+type Regions = (
   f: FunctionBuilder,
   plan: ContractPlan,
   tileRows: number,
   tileColumns: number,
   threadIndex: Local<"i32">,
   threadCount: Local<"i32">,
-  body: (batch: Local<"i32">, rows: Span, columns: Span) => void,
-): void {
+  body: (batch: I32, rows: Span, columns: Span) => void,
+) => void;
+
+/** Where the stretch of a thread starts among `total` panels. */
+const shareOf = (total: number, thread: I32, threadCount: I32): I32 =>
+  i32.wrap_i64(i64.div_u(i64.mul(i64.const(BigInt(total)), i64.extend_i32_u(thread)), i64.extend_i32_u(threadCount)));
+
+/** Runs `body` once on every thread, for its stretch of the rows, which may be empty, and all columns of the only batch. */
+const inRows: Regions = (f, plan, tileRows, _, threadIndex, threadCount, body) => {
+  const edge = (thread: I32): I32 =>
+    i32.mul(shareOf(Math.ceil(plan.m / tileRows), thread, threadCount), i32.const(tileRows));
+  const rows = {
+    from: f.let(edge(threadIndex)),
+    to: f.let(least(edge(i32.add(threadIndex, i32.const(1))), i32.const(plan.m))),
+  };
+  body(i32.const(0), rows, { from: i32.const(0), to: i32.const(plan.n) });
+};
+
+/**
+ * Runs `body` for the parts of the product that belong to this thread: all batches in order, each cut into panels along
+ * `plan.divide`, are one line of panels of which every thread takes an equal stretch.
+ */
+const eachRegion: Regions = (f, plan, tileRows, tileColumns, threadIndex, threadCount, body) => {
   const [size, panel] = plan.divide === "m" ? [plan.m, tileRows] : [plan.n, tileColumns];
   const perBatch = Math.ceil(size / panel);
   const total = plan.batch * perBatch;
@@ -256,10 +304,8 @@ function eachRegion(
     panels = f.local("i32"),
     first = f.local("i32");
   const span = { from: f.local("i32"), to: f.local("i32") };
-  const share = (thread: I32): I32 =>
-    i32.wrap_i64(i64.div_u(i64.mul(i64.const(BigInt(total)), i64.extend_i32_u(thread)), i64.extend_i32_u(threadCount)));
-  f.set(position, share(threadIndex));
-  f.set(end, share(i32.add(threadIndex, i32.const(1))));
+  f.set(position, shareOf(total, threadIndex, threadCount));
+  f.set(end, shareOf(total, i32.add(threadIndex, i32.const(1)), threadCount));
   f.count(position, end, panels, () => {
     f.set(batch, i32.div_u(position, i32.const(perBatch)));
     f.set(first, i32.rem_u(position, i32.const(perBatch)));
@@ -270,4 +316,4 @@ function eachRegion(
     if (plan.divide === "m") body(batch, span, whole(plan.n));
     else body(batch, whole(plan.m), span);
   });
-}
+};

@@ -39,7 +39,32 @@ describe("plans", () => {
     const plan = planContract(square(1024), tile);
     expect(plan.direct).toMatchObject({ arg: 2, rowStride: 1024 });
     expect(plan.blocks).toEqual({ rows: 174, columns: 1024, depth: 256, resident: true });
-    expect(plan.divide).toBe("n");
+    expect([plan.divide, plan.shared]).toEqual(["n", false]);
+  });
+
+  test("threads divide rows, and pack the right operand together, where rows are many or stores update", () => {
+    const sized = (m: number, n: number): ContractKernel =>
+      product({ batch: [], m: [m], n: [n], k: [64] }, [64, 0, 1], [0, 1, n], [n, 1, 0]);
+    const updating = (kernel: ContractKernel): ContractKernel => {
+      const { arg, at, body } = kernel.stores[0]!;
+      const old: Scalar = { op: "load", dtype: "float32", arg, at };
+      return { ...kernel, stores: [{ arg, at, body: { op: "add", dtype: "float32", sources: [old, body] } }] };
+    };
+    const divisions = [sized(300, 200), sized(200, 300), updating(sized(200, 300)), updating(sized(10, 1568))].map(
+      (kernel) => {
+        const { divide, shared } = planContract(kernel, tile);
+        return `${divide} ${shared}`;
+      },
+    );
+    expect(divisions).toEqual(["m true", "n false", "m true", "n false"]);
+  });
+
+  test("threads pack for themselves what each of many small products needs", () => {
+    const plan = planContract(
+      product({ batch: [32], m: [128], n: [32], k: [128] }, [16384, 128, 0, 1], [4096, 0, 1, 32], [4096, 32, 1, 0]),
+      tile,
+    );
+    expect([plan.divide, plan.shared]).toEqual(["m", false]);
   });
 
   test("a column-major product exchanges its operands", () => {

@@ -53,10 +53,31 @@ export function runContract(
     new Uint8Array(memory.buffer).set(bytes, addresses[i]!);
   });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes()), {
-    env: { memory, barrier: () => {} },
+    env: { memory, barrier: () => atBarrier() },
   });
   const run = instance.exports["kernel"] as (args: number, scratch: number, thread: number, threads: number) => void;
-  for (let thread = threads - 1; thread >= 0; thread--) run(64, scratch, thread, threads);
+  // Threads take turns from barrier to barrier. A thread starts anew every time, and finds what all threads have left at
+  // the barrier where its turn begins.
+  const bytes = new Uint8Array(memory.buffer);
+  const stop = new Error("barrier");
+  let atBarrier = (): void => {};
+  for (let turn = 0, running = true; running; turn++) {
+    running = false;
+    for (let thread = threads - 1; thread >= 0; thread--) {
+      const before = turn > 0 ? bytes.slice() : bytes;
+      let passed = 0;
+      atBarrier = (): void => {
+        if (passed === turn) throw stop;
+        if (++passed === turn) bytes.set(before);
+      };
+      try {
+        run(64, scratch, thread, threads);
+      } catch (error) {
+        if (error !== stop) throw error;
+        running = true;
+      }
+    }
+  }
   return buffers.map((buffer, i) => {
     const copy = allocate(kernel.args[i]!.dtype, buffer.length);
     new Uint8Array(copy.buffer).set(new Uint8Array(memory.buffer, addresses[i]!, buffer.byteLength));
