@@ -100,6 +100,9 @@ describe("float16 tensors", () => {
     const x = tensor([300, 2 ** -20], { dtype: "float16" });
     // 300² overflows float16, but nothing stores it.
     expect(await mul(mul(x, x), 2 ** -10).data()).toEqual(Float32Array.of(87.875, 0));
+    const square = mul(x, x);
+    expect(await square.data()).toEqual(Float32Array.of(Infinity, 0));
+    expect(await mul(square, 2 ** -10).data()).toEqual(Float32Array.of(Infinity, 0));
     expect(await sum(tensor(Array<number>(4096).fill(1), { dtype: "float16" })).data()).toEqual(Float32Array.of(4096));
   });
 
