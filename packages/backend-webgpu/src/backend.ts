@@ -167,7 +167,7 @@ class Gpu implements WebGpuBackend {
   }
 
   #compile(program: Program, tileFor: TileFor): GpuExecutable | Promise<GpuExecutable> {
-    return compileProgram(program, this.#target, tileFor, this.#pipelines);
+    return compileProgram(program, this.#target, tileFor, this.#pipelines, this.capabilities.dtypes);
   }
 
   run(executable: Executable, buffers: readonly BackendBuffer[]): void {

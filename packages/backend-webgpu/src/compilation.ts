@@ -3,6 +3,7 @@
  * that a page stays alive meanwhile; the GPU compiles them beside the thread. Owns the turns; what a kernel becomes is
  * decided in `kernels.ts`, and which shaders are known in `pipelines.ts`.
  */
+import type { DType } from "@dormouse/tensor";
 import type { Program } from "@dormouse/tensor/graph";
 import { type Plan, type TileFor, checkDTypes, joinPlans, planStep } from "./kernels.ts";
 import type { Pipeline, PipelineCache } from "./pipelines.ts";
@@ -22,8 +23,9 @@ export function compileProgram(
   target: Target,
   tileFor: TileFor,
   cache: PipelineCache,
+  dtypes: ReadonlySet<DType>,
 ): GpuExecutable | Promise<GpuExecutable> {
-  checkDTypes(program);
+  checkDTypes(program, dtypes);
   const plans: Plan[] = [];
   const pipelines: (Pipeline | Promise<Pipeline>)[] = [];
   const isLeft = (): boolean => plans.length < program.steps.length;

@@ -105,18 +105,21 @@ export function describeKernel(kernel: Kernel): string {
 }
 
 /**
- * Refuses a program that needs float64, which WGSL does not have: the caller hears of it before anything runs.
+ * Refuses a program of numbers that the GPU does not have: the caller hears of it before anything runs. WGSL has no
+ * float64; float16 in memory needs a feature of the GPU, a rounding to it within a kernel does not.
  * @throws DeviceError that names the kernel.
  */
-export const checkDTypes = ({ kernels }: Program): void => kernels.forEach(requireWords);
+export const checkDTypes = ({ kernels }: Program, supported: ReadonlySet<DType>): void =>
+  kernels.forEach((kernel) => requireWords(kernel, supported));
 
-function requireWords(kernel: Kernel): void {
-  const dtypes = new Set<DType>(kernel.args.map(({ dtype }) => dtype));
-  for (const scalar of scalarOrder(rootsOf(kernel))) dtypes.add(scalar.dtype);
-  if (!dtypes.has("float64")) return;
-  throw new DeviceError("webgpu", `float64 is not supported (in ${describeKernel(kernel)})`, {
+function requireWords(kernel: Kernel, supported: ReadonlySet<DType>): void {
+  const stored = kernel.args.map(({ dtype }) => dtype);
+  const computed = scalarOrder(rootsOf(kernel)).map(({ dtype }) => dtype);
+  const missing = stored.find((dtype) => !supported.has(dtype)) ?? computed.find((dtype) => dtype === "float64");
+  if (missing === undefined) return;
+  throw new DeviceError("webgpu", `${missing} is not supported (in ${describeKernel(kernel)})`, {
     expected: "float32",
-    received: "float64",
+    received: missing,
     hint: "cast to float32, or use the CPU",
   });
 }

@@ -1,10 +1,11 @@
 /** Every program of the table of kernels, against the reference. What needs float64 is refused instead. */
 import { createReferenceBackend } from "@dormouse/backend-cpu/reference";
+import { cast, matmul, ones, relu, setDevice } from "@dormouse/tensor";
 import type { Kernel, Program } from "@dormouse/tensor/graph";
 import { expect, test } from "vitest";
 import { type Case, cases, sample } from "../../backend-cpu/test/programs.ts";
 import { affine, apply, argument, execute, load, singleKernel } from "../../backend-cpu/test/support.ts";
-import { backend, describeOnGpu } from "./gpu.ts";
+import { backend, describeOnGpu, device } from "./gpu.ts";
 
 const oracle = createReferenceBackend();
 const needsFloat64 = ({ program }: Case): boolean => JSON.stringify(program).includes("float64");
@@ -48,5 +49,13 @@ describeOnGpu("programs", () => {
   test("float64 is refused by name", () => {
     const program: Program = cases.find(needsFloat64)!.program;
     expect(() => backend.compile(program)).toThrow(/^webgpu: float64 is not supported \(in loop/);
+  });
+
+  test("float16 between two kernels is refused by name where the GPU has none", async () => {
+    if (backend.capabilities.dtypes.has("float16")) return;
+    setDevice(device!);
+    const x = cast(ones([33, 33]), "float16");
+    const wanted = /webgpu: float16 is not supported \(in contract \[\] \[33\] \[33\] \[33\]\); cast to float32, or use the CPU/;
+    await expect((async () => cast(matmul(relu(matmul(x, x)), x), "float32").data())()).rejects.toThrow(wanted);
   });
 });
