@@ -13,6 +13,7 @@ import {
   ValueError,
 } from "@dormouse/tensor";
 import { allocate, isFloat, isInteger, sizeOf } from "@dormouse/tensor/graph";
+import { halves } from "./host.ts";
 
 /** Values of all examples on the host; `shape[0]` is their number. */
 export interface Field {
@@ -99,6 +100,7 @@ function dtypeOf(name: string, data: HostArray): DType {
 
 /** `values` as the typed array of `dtype`: the same array where it is one already, else a checked copy. */
 function convert(name: string, values: HostArray | readonly number[], dtype: DType): TypedArray {
+  if (dtype === "float16") return halves(Array.from(values, Number));
   const empty = allocate(dtype, 0);
   if (values.constructor === empty.constructor && dtype !== "bool") return values as TypedArray;
   const data = allocate(dtype, values.length);

@@ -38,6 +38,8 @@ describe("fields", () => {
     ["int64 becomes int32", BigInt64Array.of(-5n, 2147483647n), "int32", [2], [-5, 2147483647]],
     ["int16 becomes int32", Int16Array.of(-3), "int32", [1], [-3]],
     ["clamped bytes", Uint8ClampedArray.of(300), "uint8", [1], [255]],
+    ["numbers rounded to float16", { data: [0.1, 2049], dtype: "float16" }, "float16", [2], [0.0999755859375, 2048]],
+    ["floats rounded to float16", { data: Float32Array.of(0.1), dtype: "float16" }, "float16", [1], [0.0999755859375]],
     ["numbers of a named dtype", { data: [7, 0], dtype: "int32" }, "int32", [2], [7, 0]],
     ["nothing", { data: new Float32Array(0), shape: [0, 5] }, "float32", [0, 5], []],
   ])("%s", (_, input, dtype, shape, values) => {
@@ -64,6 +66,7 @@ describe("fields", () => {
       { y: BigInt64Array.of(1n, 2n ** 40n) },
       /value 1099511627776 at position 1, which int32 cannot hold/,
     ],
+    ["beyond float16", { y: { data: [1, 65520], dtype: "float16" } }, /Infinity/],
     ["fraction as integer", { y: { data: [0.5], dtype: "int32" } }, /value 0.5 at position 0/],
     ["no fields", {}, /at least one field/],
     ["reserved name", { indices: [1] }, /cannot be named indices/],
