@@ -6,12 +6,13 @@
  * Nothing a row stores is read by another lane: lowering lets an output share memory with an input only where both are
  * touched at the same index of the same pass.
  */
-import type { LoopKernel, Scalar, Stage, StoreStage } from "@dormouse/tensor/graph";
+import type { LoopKernel, ReduceStage, Scalar, Stage, StoreStage } from "@dormouse/tensor/graph";
 import { sizeOf } from "@dormouse/tensor/graph";
-import { generateMap } from "./map.ts";
+import { generateMap, storeQuads } from "./map.ts";
+import { type Quad, type Result, emitQuad, isQuadAlong, quadAlong, quadsLoaded } from "./quads.ts";
 import { combinerOf } from "./reduce.ts";
 import { emitScalars, scalarOrder } from "./scalar.ts";
-import { type GeneratedKernel, type Layout, LANES, Shader, type Target, affineText, indented, plainTarget, unravel } from "./shader.ts";
+import { type GeneratedKernel, type Layout, LANES, Shader, type Target, affineText, indented, plainTarget, typeOf, unravel } from "./shader.ts";
 
 /** How a workgroup is shared out. */
 export interface RowPlan {
@@ -30,15 +31,17 @@ export function generateLoop(kernel: LoopKernel, layout: Layout, target: Target 
   if (rows === 0) return { dispatches: [], clears: [], scratchBytes: 0 };
   const map = generateMap(kernel, layout);
   if (map) return map;
-  const shader = new Shader(kernel.args, layout);
   const plan = planRows(kernel, rows, length);
   const groups = Math.ceil(rows / plan.rows);
   const parts = planParts(kernel, plan, groups, length);
-  if (parts > 1) return inParts(kernel, layout, plan, { parts, chunk: Math.ceil(length / parts) });
+  // A part starts with a quad.
+  if (parts > 1) return inParts(kernel, layout, target, plan, { parts, chunk: 4 * Math.ceil(length / parts / 4) });
+  const quads = quadsOf(kernel, plan);
+  const shader = new Shader(kernel.args, layout, { quads: quads?.args ?? [] });
   const outer = unravel("row", kernel.outer, "i");
   const body = [...place(plan, "group"), `let inside = row < ${rows}u;`];
   if (plan.lanes === 1) body.push("if (!inside) { return; }");
-  body.push(...outer.lines, ...stagesOf(kernel, shader, plan, length, outer.names, null));
+  body.push(...outer.lines, ...stagesOf(kernel, shader, { plan, target, quads, part: null }, outer.names));
   return { dispatches: [shader.finish(groups, body)], clears: [], scratchBytes: 0 };
 }
 
@@ -66,17 +69,19 @@ export function planParts({ stages }: LoopKernel, plan: RowPlan, groups: number,
 }
 
 /** Two dispatches: what each part of a row comes to, then the row. */
-function inParts(kernel: LoopKernel, layout: Layout, plan: RowPlan, { parts, chunk }: Parts): GeneratedKernel {
+function inParts(kernel: LoopKernel, layout: Layout, target: Target, plan: RowPlan, part: Parts): GeneratedKernel {
+  const { parts } = part;
+  const quads = quadsOf(kernel, plan);
   const rows = sizeOf(kernel.outer);
   const outer = unravel("row", kernel.outer, "i");
-  const first = new Shader(kernel.args, layout);
+  const first = new Shader(kernel.args, layout, { quads: quads?.args ?? [] });
   first.useScratch();
   const partial = [
     `let part = group % ${parts}u;`,
     ...place(plan, `(group / ${parts}u)`),
     `let inside = row < ${rows}u;`,
     ...outer.lines,
-    ...stagesOf(kernel, first, plan, sizeOf(kernel.inner), outer.names, { parts, chunk }),
+    ...stagesOf(kernel, first, { plan, target, quads, part }, outer.names),
   ];
   const second = new Shader(kernel.args, layout);
   second.useScratch();
@@ -154,41 +159,91 @@ function movesFastestInside({ outer, inner, stages }: LoopKernel): boolean {
   return votes >= 0;
 }
 
-function stagesOf(
-  kernel: LoopKernel,
-  shader: Shader,
-  plan: RowPlan,
-  length: number,
-  outer: readonly (string | null)[],
-  part: Parts | null,
-): string[] {
+/** What the passes of a row do four elements at a time. */
+interface RowQuads {
+  /** The axis along which the quads lie. */
+  readonly axis: number;
+  /** Stages, of a pass the first, that take quads. */
+  readonly stages: ReadonlySet<number>;
+  /** Arguments that are read in quads, or written in nothing else. */
+  readonly args: readonly number[];
+}
+
+/** Passes whose loads or stores lie side by side along a row; null where there are none. */
+function quadsOf({ outer, inner, stages }: LoopKernel, plan: RowPlan): RowQuads | null {
+  const last = inner.findLastIndex((length) => length > 1);
+  if (!plan.innerFirst || plan.lanes === 1 || last < 0 || inner[last]! % 4 !== 0) return null;
+  const axis = outer.length + last;
+  const passes = stages.flatMap((stage, number): { number: number; read: number[]; stores: readonly StoreStage[] }[] => {
+    const read = (bodies: readonly Scalar[]): number[] => quadsLoaded(bodies, (_, at) => isQuadAlong(at, axis));
+    if (stage.kind === "reduce") {
+      const loaded = read([stage.body]);
+      return loaded.length > 0 ? [{ number, read: loaded, stores: [] }] : [];
+    }
+    if (stage.level === "outer" || !startsPass(stages, number)) return [];
+    const stores = passAt(stages, number);
+    return stores.every(({ at }) => isQuadAlong(at, axis)) ? [{ number, read: read(stores.map(({ body }) => body)), stores }] : [];
+  });
+  if (passes.length === 0) return null;
+  const inQuads = passes.flatMap(({ stores }) => stores);
+  const isWhole = (arg: number): boolean => stages.every((stage) => stage.kind !== "store" || stage.arg !== arg || inQuads.includes(stage));
+  const args = passes.flatMap(({ read, stores }) => [...read, ...stores.map(({ arg }) => arg)]).filter(isWhole);
+  return { axis, stages: new Set(passes.map(({ number }) => number)), args };
+}
+
+/** How the stages of a row are done. */
+interface RowContext {
+  readonly plan: RowPlan;
+  readonly target: Target;
+  readonly quads: RowQuads | null;
+  readonly part: Parts | null;
+}
+
+function stagesOf(kernel: LoopKernel, shader: Shader, context: RowContext, outer: readonly (string | null)[]): string[] {
+  const { plan, target, quads, part } = context;
   const { stages, inner } = kernel;
   const rows = sizeOf(kernel.outer);
+  const length = sizeOf(inner);
   const lines: string[] = [];
   const results = new Map<number, string>();
-  /** A loop over the inner positions of a lane. */
-  const each = (body: (index: readonly (string | null)[]) => readonly string[]): void => {
+  const typed = (): Map<number, Result> =>
+    new Map([...results].map(([number, name]) => [number, { name, type: typeOf[(stages[number] as ReduceStage).dtype] }]));
+  /** A loop over the inner positions of a lane; in quads if they are given. */
+  const each = (
+    number: number,
+    one: (index: readonly (string | null)[]) => readonly string[],
+    four: (quad: Quad) => readonly string[],
+  ): void => {
     if (length === 0) return;
+    const step = quads?.stages.has(number) ? 4 : 1;
     const position = unravel("position", inner, "j");
-    const inside = body([...outer, ...position.names]);
+    const index = [...outer, ...position.names];
+    const inside = step === 4 ? four(quadAlong(quads!.axis, index)) : one(index);
     // A row of one element is never shared.
     if (length === 1) return void lines.push("{", ...indented(inside), "}");
-    const [first, step] = plan.lanes === 1 ? ["0u", 1] : ["member", plan.lanes];
+    const first = plan.lanes === 1 ? "0u" : step === 1 ? "member" : "member * 4u";
     const start = part ? `part * ${part.chunk}u + ${first}` : first;
     const last = part ? `min((part + 1u) * ${part.chunk}u, ${length}u)` : `${length}u`;
     const end = plan.lanes === 1 ? last : `select(0u, ${last}, inside)`;
-    lines.push(`for (var position = ${start}; position < ${end}; position += ${step}u) {`);
+    lines.push(`for (var position = ${start}; position < ${end}; position += ${step * plan.lanes}u) {`);
     lines.push(...indented([...position.lines, ...inside]), "}");
   };
 
   stages.forEach((stage, number) => {
     if (stage.kind === "reduce") {
-      const combiner = combinerOf(shader, stage, stage.body.dtype, number);
+      const combiner = combinerOf(shader, stage, stage.body.dtype, number, target);
       lines.push(...combiner.declare);
-      each((index) => {
-        const { lines: computed, values } = emitScalars([stage.body], { shader, index, results });
-        return [...computed, combiner.take(values[0]!, length === 1 ? "0" : "i32(position)")];
-      });
+      each(
+        number,
+        (index) => {
+          const { lines: computed, values } = emitScalars([stage.body], { shader, index, results });
+          return [...computed, combiner.take(values[0]!, length === 1 ? "0" : "i32(position)")];
+        },
+        (quad) => {
+          const { lines: computed, values } = emitQuad(shader, [stage.body], quad, typed());
+          return [...computed, ...[0, 1, 2, 3].map((i) => combiner.take(`${values[0]!}[${i}]`, `i32(position) + ${i}`))];
+        },
+      );
       if (plan.lanes > 1) {
         const [stride, first] = plan.innerFirst ? [1, "lane - member"] : [plan.rows, `lane % ${plan.rows}u`];
         lines.push(...combiner.together(plan.lanes, stride, first, "member"));
@@ -204,7 +259,17 @@ function stagesOf(
     }
     if (!part && startsPass(stages, number)) {
       const pass = passAt(stages, number);
-      if (stage.level === "inner") return each((index) => storePass(shader, pass, index, results));
+      if (stage.level === "inner") {
+        return each(
+          number,
+          (index) => storePass(shader, pass, index, results),
+          (quad) => {
+            const computed: string[] = [];
+            const writes = storeQuads(shader, pass, quad, typed(), computed);
+            return [...computed, ...writes];
+          },
+        );
+      }
       const index = [...outer, ...inner.map(() => null)];
       const stores = storePass(shader, pass, index, results);
       lines.push(...(plan.lanes === 1 ? ["{", ...indented(stores), "}"] : ["if (inside && member == 0u) {", ...indented(stores), "}"]));

@@ -139,6 +139,11 @@ export class Shader {
     for (const { extension } of this.#memories) if (extension) this.enable(extension);
   }
 
+  /** Makes operations on subgroups available, and `subgroup_size` in the body of `main`. */
+  useSubgroups(): void {
+    this.enable("subgroups");
+  }
+
   /** The name of a library function, which the shader will contain. */
   call(name: string, ...operands: readonly string[]): string {
     this.#functions.add(name);
@@ -208,15 +213,18 @@ export class Shader {
     if (this.#scratch) bindings.push({ memory: "scratch", writable: true });
     const accessors = this.#memories.flatMap((memory) => memory.functions);
     const functions = functionsFor(this.#functions);
+    const usesSubgroups = this.#extensions.has("subgroups");
     const text = [
       ...[...this.#extensions].sort().map((extension) => `enable ${extension};`),
+      // That all invocations of a subgroup take part is seen to here; compilers cannot see it.
+      ...(usesSubgroups ? ["diagnostic(off, subgroup_uniformity);"] : []),
       ...this.#memories.map((memory, binding) => memory.declaration(writable[binding]!)),
       ...(this.#scratch ? [scratch] : []),
       functions,
       ...accessors,
       ...this.#declarations,
       `@compute @workgroup_size(${lanes})`,
-      "fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(local_invocation_index) lane: u32) {",
+      `fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(local_invocation_index) lane: u32${usesSubgroups ? ", @builtin(subgroup_size) subgroup_size: u32" : ""}) {`,
       `  let group = ${groups > MOST_GROUPS ? `group_id.x + group_id.y * ${MOST_GROUPS}u` : "group_id.x"};`,
       // A grid has two dimensions.
       ...(functions.includes(OPAQUE_ZERO) ? [`  ${OPAQUE_ZERO} = group_id.z;`] : []),
