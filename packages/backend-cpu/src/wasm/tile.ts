@@ -138,10 +138,14 @@ export function fittedTile(tile: Tile, depth: number): Tile {
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
-/** `tile(depth, left, right, result, rowBytes, accumulate)`: one register tile, stored to or added to `result`. */
+/**
+ * `tile(count, depth, left, right, result, rowBytes, accumulate)`: `count` register tiles below each other, stored to or
+ * added to `result`. One call for all of them: a call for each takes a tenth of the time of a product of depth 32.
+ */
 function tileFunction(module: ModuleBuilder, arithmetic: Arithmetic, { rows, vectors, unroll }: Tile): Procedure {
   const { bytes, splat, multiplyAdd, add } = arithmetic;
   const parameters = {
+    count: "i32",
     depth: "i32",
     left: "i32",
     right: "i32",
@@ -154,34 +158,43 @@ function tileFunction(module: ModuleBuilder, arithmetic: Arithmetic, { rows, vec
     const a = f.local("v128");
     const b = f.locals("v128", vectors);
     const sums = range(rows).map(() => f.locals("v128", vectors));
-    f.loop((again) => {
-      for (const step of range(unroll)) {
-        b.forEach((vector, j) => f.set(vector, v128.load(p.right, 16 * (step * vectors + j))));
-        sums.forEach((row, i) => {
-          f.set(a, splat(p.left, bytes * (step * rows + i)));
-          row.forEach((sum, j) => f.set(sum, multiplyAdd(a, b[j]!, sum)));
-        });
-      }
-      f.increase(p.left, unroll * rows * bytes);
-      f.increase(p.right, unroll * vectors * 16);
-      f.increase(p.depth, -unroll);
-      f.branchIf(again, i32.gt_s(p.depth, i32.const(0)));
+    const [k, right] = [f.local("i32"), f.local("i32")];
+    f.loop((nextTile) => {
+      // A constant of its own for each: a local that holds zero would take a register.
+      for (const sum of sums.flat()) f.set(sum, i32x4.const(0));
+      f.set(k, p.depth);
+      f.set(right, p.right);
+      f.loop((again) => {
+        for (const step of range(unroll)) {
+          b.forEach((vector, j) => f.set(vector, v128.load(right, 16 * (step * vectors + j))));
+          sums.forEach((row, i) => {
+            f.set(a, splat(p.left, bytes * (step * rows + i)));
+            row.forEach((sum, j) => f.set(sum, multiplyAdd(a, b[j]!, sum)));
+          });
+        }
+        f.increase(p.left, unroll * rows * bytes);
+        f.increase(right, unroll * vectors * 16);
+        f.increase(k, -unroll);
+        f.branchIf(again, i32.gt_s(k, i32.const(0)));
+      });
+      // A row is added whole and then stored whole: the order that V8's revectorizer fuses into 256-bit operations.
+      f.if(
+        p.accumulate,
+        () =>
+          sums.forEach((row) => {
+            row.forEach((sum, j) => f.set(b[j]!, add(v128.load(p.result, 16 * j), sum)));
+            row.forEach((_, j) => f.do(v128.store(p.result, b[j]!, 16 * j)));
+            f.increase(p.result, p.rowBytes);
+          }),
+        () =>
+          sums.forEach((row) => {
+            row.forEach((sum, j) => f.do(v128.store(p.result, sum, 16 * j)));
+            f.increase(p.result, p.rowBytes);
+          }),
+      );
+      f.increase(p.count, -1);
+      f.branchIf(nextTile, i32.gt_s(p.count, i32.const(0)));
     });
-    // A row is added whole and then stored whole: the order that V8's revectorizer fuses into 256-bit operations.
-    f.if(
-      p.accumulate,
-      () =>
-        sums.forEach((row) => {
-          row.forEach((sum, j) => f.set(b[j]!, add(v128.load(p.result, 16 * j), sum)));
-          row.forEach((_, j) => f.do(v128.store(p.result, b[j]!, 16 * j)));
-          f.increase(p.result, p.rowBytes);
-        }),
-      () =>
-        sums.forEach((row) => {
-          row.forEach((sum, j) => f.do(v128.store(p.result, sum, 16 * j)));
-          f.increase(p.result, p.rowBytes);
-        }),
-    );
   });
 }
 
@@ -252,32 +265,29 @@ function writeSweep(module: ModuleBuilder, arithmetic: Arithmetic, tile: Tile): 
     spare: "i32",
   } as const;
   return module.function({ name: `sweep ${arithmetic.dtype}`, parameters }, (f, p) => {
-    const row = f.local("i32"),
-      column = f.local("i32"),
-      left = f.local("i32"),
-      result = f.local("i32");
-    const height = f.local("i32"),
-      width = f.local("i32");
+    const [row, column, whole] = [f.local("i32"), f.local("i32"), f.local("i32")];
+    const [left, result, height, width] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
     const least = (a: I32, b: number): I32 => select(i32.lt_s(a, i32.const(b)), a, i32.const(b));
+    const panelBytes = f.let(i32.mul(p.depth, i32.const(tile.rows * bytes)));
+    const tileBytes = f.let(i32.mul(p.rowBytes, i32.const(tile.rows)));
     f.count(column, p.columns, columns, () => {
-      f.set(row, i32.const(0));
       f.set(left, p.left);
       f.set(result, i32.add(p.result, i32.mul(column, i32.const(bytes))));
       f.set(width, least(i32.sub(p.columns, column), columns));
+      f.set(whole, select(i32.eq(width, i32.const(columns)), i32.div_u(p.rows, i32.const(tile.rows)), i32.const(0)));
+      f.if(whole, () => {
+        f.do(call(product, whole, p.depth, left, p.right, result, p.rowBytes, p.accumulate));
+        f.increase(left, i32.mul(whole, panelBytes));
+        f.increase(result, i32.mul(whole, tileBytes));
+      });
+      f.set(row, i32.mul(whole, i32.const(tile.rows)));
       f.count(row, p.rows, tile.rows, () => {
         f.set(height, least(i32.sub(p.rows, row), tile.rows));
-        f.if(
-          i32.eq(i32.mul(height, width), i32.const(tile.rows * columns)),
-          () => {
-            f.do(call(product, p.depth, left, p.right, result, p.rowBytes, p.accumulate));
-          },
-          () => {
-            f.do(call(product, p.depth, left, p.right, p.spare, i32.const(16 * tile.vectors), i32.const(0)));
-            f.do(call(corner, height, width, result, p.rowBytes, p.accumulate, p.spare));
-          },
-        );
-        f.increase(left, i32.mul(p.depth, i32.const(tile.rows * bytes)));
-        f.increase(result, i32.mul(p.rowBytes, i32.const(tile.rows)));
+        const spareRow = i32.const(16 * tile.vectors);
+        f.do(call(product, i32.const(1), p.depth, left, p.right, p.spare, spareRow, i32.const(0)));
+        f.do(call(corner, height, width, result, p.rowBytes, p.accumulate, p.spare));
+        f.increase(left, panelBytes);
+        f.increase(result, tileBytes);
       });
       f.increase(p.right, i32.mul(p.depth, i32.const(16 * tile.vectors)));
     });
