@@ -21,6 +21,7 @@ import type { FunctionBuilder, ModuleBuilder, Procedure } from "./module.ts";
 import { matrixVector } from "./matvec.ts";
 import { operandPacker } from "./operand.ts";
 import type { Packer } from "./pack.ts";
+import { writeSmall } from "./small-product.ts";
 import { arithmeticOf, runningEngine, fittedTile, sweepFunction, tileOf } from "./tile.ts";
 import type { Arithmetic, Tile } from "./tile.ts";
 import { offsetAt, sizeOf } from "./views.ts";
@@ -62,7 +63,7 @@ export function generateContract(
   const row = matrixVector(module, plan.kernel, arithmetic);
   const memory = row
     ? writeRows(module, plan, arithmetic, tile, row, options)
-    : writeBlocks(module, plan, arithmetic, tile, options);
+    : writeSmall(module, plan, arithmetic, options) ?? writeBlocks(module, plan, arithmetic, tile, options);
   return { scratchBytes: (threads) => memory.shared + memory.perThread * threads };
 }
 
