@@ -8,16 +8,17 @@ import { affine, apply, argument, constant, dense, indirect, load, mapKernel } f
 import { bindStep } from "../src/bindings.ts";
 import { describeKernel, generate } from "../src/kernels.ts";
 import { planRows } from "../src/wgsl/loop.ts";
-import { chooseTile, partsOf, tiles } from "../src/wgsl/tiles.ts";
+import { type Target, plainTarget } from "../src/wgsl/shader.ts";
+import { type TileName, chooseTile, partsOf, tiles } from "../src/wgsl/tiles.ts";
 
 /** The shaders of a kernel whose arguments are buffers of their own. */
-function shadersOf(kernel: Kernel): string {
+function shadersOf(kernel: Kernel, target: Target = plainTarget, tile: TileName | null = null): string {
   const slots = kernel.args.map((_, index) => ({ space: "input", index }) as const);
   const program = {
     key: "", inputs: kernel.args, outputs: [], kernels: [kernel], steps: [{ kernel: 0, slots }], temporaryBytes: 0,
   };
   const { layout } = bindStep(program, kernel, slots, 12);
-  return generate(kernel, layout)
+  return generate(kernel, layout, target, () => tile)
     .dispatches.map(({ wgsl, groups }) => `// ${describeKernel(kernel)}: ${groups} workgroups\n${wgsl}`)
     .join("\n");
 }
@@ -69,6 +70,36 @@ const kernels: Record<string, Kernel> = {
 
 test.each(Object.entries(kernels))("%s", async (name, kernel) => {
   await expect(shadersOf(kernel)).toMatchFileSnapshot(`shaders/${name}.wgsl`);
+});
+
+/** A large GPU. */
+const large: Target = { maxBindings: 9, subgroups: 32, workgroupBytes: 49_152 };
+const quads = load(0, dense(100, 1024));
+const product = (m: number, n: number, k: number): Kernel => ({
+  kind: "contract", args: [argument(m * k), argument(k * n), argument(m * n, "write")], dtype: "float32",
+  batch: [], m: [m], n: [n], k: [k],
+  lhs: load(0, affine([k, 0, 1])), rhs: load(1, affine([0, 1, n])),
+  stores: [{ arg: 2, at: affine([n, 1, 0]), body: result(0) }],
+});
+const halves = load(0, dense(37, 24), "float16");
+
+test.each<[string, Kernel, TileName | null]>([
+  ["map-quads", mapKernel(
+    [argument(888, "read", "float16"), argument(24), argument(888, "write", "float16")],
+    [37, 24],
+    apply("cast", [apply("mul", [apply("cast", [halves], "float32"), load(1, affine([0, 1]))])], "float16"),
+  ), null],
+  ["rows-quads", {
+    kind: "loop", args: [argument(102_400), argument(102_400, "write")], outer: [100], inner: [1024],
+    stages: [
+      { kind: "reduce", combine: "sum", dtype: "float32", body: apply("mul", [quads, quads]) },
+      { kind: "store", level: "inner", arg: 1, at: dense(100, 1024), body: apply("div", [quads, result(0)]) },
+    ],
+  }, null],
+  ["product-tile", product(256, 256, 64), "128x128"],
+  ["product-parts", product(132, 72, 2051), "64x32"],
+])("%s, for a large GPU", async (name, kernel, tile) => {
+  await expect(shadersOf(kernel, large, tile)).toMatchFileSnapshot(`shaders/${name}.wgsl`);
 });
 
 test("a large scatter adds atomically, a small one in order", () => {
