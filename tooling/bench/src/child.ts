@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { startNative } from "./native.ts";
 import { type SystemName, isNative } from "./systems/system.ts";
 import type { Answers, ColdReport, Command, Greeting, Reply } from "./worker.ts";
-import { coldSteps, coldWork } from "./works/suites.ts";
+import type { Task } from "./works/work.ts";
 
 export interface ChildOptions {
   readonly system: SystemName;
@@ -19,12 +19,11 @@ const workerPath = fileURLToPath(new URL("./worker.js", import.meta.url));
 /** A process that takes longer is ended. The longest are 300 steps of an eager library on a busy machine. */
 const patienceMilliseconds = 600_000;
 
-function start({ system, threads, execPath }: ChildOptions, mode: "serve" | "cold"): ChildProcess {
-  if (isNative(system)) {
-    const work = mode === "cold" ? ["cold", JSON.stringify(coldWork.task), String(coldSteps)] : [];
-    return startNative(system, [String(threads), ...work]);
-  }
-  return fork(workerPath, [system, String(threads), mode], {
+/** Without a work the process waits for commands. */
+function start({ system, threads, execPath }: ChildOptions, cold: ColdWork | null): ChildProcess {
+  const parameters = [String(threads), ...(cold ? ["cold", JSON.stringify(cold.task), String(cold.steps)] : [])];
+  if (isNative(system)) return startNative(system, parameters);
+  return fork(workerPath, [system, ...parameters], {
     execPath,
     execArgv: [],
     // Stdout belongs to the table; what libraries print goes beside it.
@@ -66,7 +65,7 @@ export class Child {
   }
 
   static async start(options: ChildOptions): Promise<Child> {
-    const process = start(options, "serve");
+    const process = start(options, null);
     return new Child(options.system, await reply<Greeting>(process), process);
   }
 
@@ -91,9 +90,18 @@ export class Child {
   }
 }
 
+/** What a cold process does: the first step is timed, and memory is read after the last. */
+export interface ColdWork {
+  readonly task: Task;
+  readonly steps: number;
+}
+
 /** One cold start: milliseconds to the first step, peak memory of all steps. */
-export async function coldStart(options: ChildOptions): Promise<{ milliseconds: number; mebibytes: number }> {
+export async function coldStart(
+  options: ChildOptions,
+  work: ColdWork,
+): Promise<{ milliseconds: number; mebibytes: number }> {
   const startedAt = performance.timeOrigin + performance.now();
-  const { firstStepAt, peakMebibytes } = await reply<ColdReport>(start(options, "cold"));
+  const { firstStepAt, peakMebibytes } = await reply<ColdReport>(start(options, work));
   return { milliseconds: firstStepAt - startedAt, mebibytes: peakMebibytes };
 }

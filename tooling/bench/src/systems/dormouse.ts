@@ -31,6 +31,9 @@ function prepare(task: Task): Prepared {
   switch (task.kind) {
     case "registers":
       return ofRegisters(task);
+    case "multiply-adds":
+    case "copy":
+      throw new Error("is a work for a GPU");
     case "gemm": {
       const { m, n, k, transA, transB } = task;
       const a = tensor(uniform(m * k, 1, -1, 1), { shape: transA ? [k, m] : [m, k] });

@@ -8,9 +8,13 @@ export async function loadSystem(name: Exclude<SystemName, NativeName>, options:
       const [{ dormouse }, { cpu }] = await Promise.all([import("./dormouse.ts"), import("@dormouse/backend-cpu")]);
       return dormouse(name, await cpu({ ...options, wide: name === "dormouse-wide" }), options.threads);
     }
+    case "dormouse-webgpu":
+      return (await import("./dormouse-webgpu.ts")).dormouseOnGpu();
     case "jax-js":
-      return (await import("./jax.ts")).jax(options);
+    case "jax-js-webgpu":
+      return (await import("./jax.ts")).jax(name, options);
     case "tfjs-wasm":
-      return (await import("./tfjs.ts")).tfjs();
+    case "tfjs-webgpu":
+      return (await import("./tfjs.ts")).tfjs(name);
   }
 }

@@ -8,6 +8,7 @@ import {
   geluConstants, mlpBatches, mlpLayers, uniform,
 } from "../works/data.ts";
 import type { Activation, Attention, RowFunction, Task, Work } from "../works/work.ts";
+import { provideGpu } from "../gpu/provide.ts";
 import { provideWorkers } from "./jax-threads.ts";
 import { type Prepared, type System, type SystemOptions, checkedSteps } from "./system.ts";
 import { versionOf } from "./version.ts";
@@ -15,30 +16,38 @@ import { versionOf } from "./version.ts";
 type Jax = typeof import("@jax-js/jax");
 type Arr = numpy.Array;
 
-export async function jax({ threads }: SystemOptions): Promise<System> {
-  if (threads > 1) provideWorkers(threads);
+export async function jax(name: "jax-js" | "jax-js-webgpu", { threads }: SystemOptions): Promise<System> {
+  const isOnGpu = name === "jax-js-webgpu";
+  if (isOnGpu) await provideGpu();
+  else if (threads > 1) provideWorkers(threads);
   const library = await import("@jax-js/jax");
-  await library.init("wasm");
-  library.defaultDevice("wasm");
+  const device = isOnGpu ? "webgpu" : "wasm";
+  if (!(await library.init(device)).includes(device)) throw new Error(`jax-js: its ${device} backend does not start`);
+  library.defaultDevice(device);
   return {
-    name: "jax-js",
-    version: versionOf("@jax-js/jax"),
+    name,
+    version: `${versionOf("@jax-js/jax")} (${device})`,
     threads,
-    prepare: (work: Work) => Promise.resolve(new Preparation(library).prepare(work.task)),
+    prepare: (work: Work) => Promise.resolve(new Preparation(library, isOnGpu).prepare(work.task)),
   };
 }
 
 class Preparation {
   readonly #jax: Jax;
+  /** On a GPU runs are queued, and waited for together. */
+  readonly #isQueued: boolean;
 
-  constructor(library: Jax) {
+  constructor(library: Jax, isQueued: boolean) {
     this.#jax = library;
+    this.#isQueued = isQueued;
   }
 
   prepare(task: Task): Prepared {
     const { numpy: np } = this.#jax;
     switch (task.kind) {
       case "registers":
+      case "multiply-adds":
+      case "copy":
         throw new Error("runs nothing but its own operations");
       case "gemm": {
         const { m, n, k, transA, transB } = task;
@@ -77,16 +86,21 @@ class Preparation {
 
   #ofFunction(f: (...args: Arr[]) => Arr[], args: readonly Arr[]): Prepared {
     const { jit, blockUntilReady } = this.#jax;
+    const isQueued = this.#isQueued;
     const compiled = jit(f);
     const call = (): Arr[] => compiled(...args.map((arg) => arg.ref)) as Arr[];
+    const queued: Arr[] = [];
+    const settle = async (): Promise<void> => {
+      await blockUntilReady(queued);
+      for (const result of queued.splice(0)) result.dispose();
+    };
     return {
       check: async () => Promise.all(call().map((result) => result.data())),
       async run() {
-        const results = call();
-        await blockUntilReady(results);
-        for (const result of results) result.dispose();
+        queued.push(...call());
+        if (!isQueued) await settle();
       },
-      settle: () => Promise.resolve(),
+      settle,
       dispose() {
         compiled.dispose();
         for (const arg of args) arg.dispose();

@@ -4,15 +4,26 @@ import type { Work } from "../works/work.ts";
 /** Libraries of native code, which run in Python. */
 export const nativeNames = ["pytorch", "pytorch-channels-last", "numpy"] as const;
 export type NativeName = (typeof nativeNames)[number];
-export const peerNames = ["jax-js", "tfjs-wasm", ...nativeNames] as const;
+/** Libraries on the GPU. */
+export const gpuPeerNames = ["jax-js-webgpu", "tfjs-webgpu"] as const;
+export const peerNames = ["jax-js", "tfjs-wasm", ...nativeNames, ...gpuPeerNames] as const;
 export type PeerName = (typeof peerNames)[number];
-export type SystemName = "dormouse" | "dormouse-wide" | PeerName;
+export type SystemName = "dormouse" | "dormouse-wide" | "dormouse-webgpu" | PeerName;
+
+/** Those that all others of a run are compared with. */
+export const isOurs = (name: SystemName): boolean => name === "dormouse" || name === "dormouse-webgpu";
+
+const gpuNames: readonly SystemName[] = ["dormouse-webgpu", ...gpuPeerNames];
+/** Whether a system computes on the GPU. */
+export const isOnGpu = (name: SystemName): boolean => gpuNames.includes(name);
 
 export const isNative = (name: SystemName): name is NativeName => (nativeNames as readonly string[]).includes(name);
 
 export interface SystemOptions {
   /** Threads to compute with; a system that has only one uses one. */
   readonly threads: number;
+  /** Whether to compute on the GPU; a system that can do both asks. */
+  readonly gpu?: boolean;
 }
 
 /** A work, ready to run: data is in place, functions are made. */

@@ -1,25 +1,48 @@
 /** TensorFlow.js on its wasm backend: eager, one thread in Node. Images are [N, H, W, C] there. */
 import tf from "@tensorflow/tfjs";
-import "@tensorflow/tfjs-backend-wasm";
 import {
   type Batch, type Values, adamOptions, affine, blockInput, blockParameters, cnnBatches, cnnParameters, epsilon,
   geluConstants, mlpBatches, mlpLayers, permuted, uniform,
 } from "../works/data.ts";
 import type { Activation, Attention, Cnn, RowFunction, Task, Work } from "../works/work.ts";
+import { provideGpu } from "../gpu/provide.ts";
 import { type Prepared, type System, checkedSteps } from "./system.ts";
 import { versionOf } from "./version.ts";
 
 type Tensor = tf.Tensor;
 
-export async function tfjs(): Promise<System> {
+export async function tfjs(name: "tfjs-wasm" | "tfjs-webgpu"): Promise<System> {
+  if (name === "tfjs-webgpu") return tfjsOnGpu();
+  await import("@tensorflow/tfjs-backend-wasm");
   if (!(await tf.setBackend("wasm"))) throw new Error("tfjs: its wasm backend does not start");
   await tf.ready();
   const simd = (await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")) ? "SIMD" : "no SIMD";
   return {
-    name: "tfjs-wasm",
+    name,
     version: `${versionOf("@tensorflow/tfjs")} (${simd})`,
     threads: 1,
     prepare: (work: Work) => Promise.resolve(prepare(work.task)),
+  };
+}
+
+async function tfjsOnGpu(): Promise<System> {
+  await provideGpu();
+  await import("@tensorflow/tfjs-backend-webgpu");
+  if (!(await tf.setBackend("webgpu"))) throw new Error("tfjs: its webgpu backend does not start");
+  await tf.ready();
+  // It collects operations and submits them with the next read, which the GPU answers when it is done with all. What
+  // has fewer than 1000 elements might be computed on the processor instead.
+  const some = tf.zeros([2048]);
+  const settle = async (): Promise<void> => {
+    const last = tf.neg(some);
+    await last.data();
+    last.dispose();
+  };
+  return {
+    name: "tfjs-webgpu",
+    version: versionOf("@tensorflow/tfjs-backend-webgpu"),
+    threads: 1,
+    prepare: (work: Work) => Promise.resolve({ ...prepare(work.task), settle }),
   };
 }
 
@@ -30,6 +53,8 @@ const turned = ({ data, shape }: Values, axes: readonly number[]): Tensor =>
 function prepare(task: Task): Prepared {
   switch (task.kind) {
     case "registers":
+    case "multiply-adds":
+    case "copy":
       throw new Error("runs nothing but its own operations");
     case "gemm": {
       const { m, n, k, transA, transB } = task;

@@ -5,7 +5,9 @@
 
 /** The suites, in the order in which they run. */
 export const suites = ["gemm", "elementwise", "reduce", "train", "cnn", "attention", "cold"] as const;
-export type Suite = (typeof suites)[number];
+/** These and the one for GPUs, which runs where it is named. */
+export const allSuites = [...suites, "gpu"] as const;
+export type Suite = (typeof allSuites)[number];
 
 export type Activation = "gelu" | "tanh" | "exp" | "sigmoid";
 export type RowFunction =
@@ -72,9 +74,23 @@ export interface Registers {
   readonly turns: number;
 }
 
-export type Task = Registers | Gemm | Elementwise | Rows | Mlp | Cnn | Attention;
+/** The same on a GPU: `turns` multiply-adds of every register of every invocation. */
+export interface MultiplyAdds {
+  readonly kind: "multiply-adds";
+  readonly invocations: number;
+  readonly turns: number;
+}
 
-export type Unit = "GFLOP/s" | "ns/element" | "ms" | "steps/s" | "runs/s" | "MiB";
+/** Bytes from one buffer of a GPU to another. */
+export interface Copy {
+  readonly kind: "copy";
+  readonly by: "command" | "kernel";
+  readonly bytes: number;
+}
+
+export type Task = Registers | MultiplyAdds | Copy | Gemm | Elementwise | Rows | Mlp | Cnn | Attention;
+
+export type Unit = "GFLOP/s" | "GB/s" | "per step" | "ns/element" | "ms" | "steps/s" | "runs/s" | "MiB";
 
 /** One line of a suite. */
 export interface Work {
@@ -88,10 +104,11 @@ export interface Work {
   readonly tolerance: number;
 }
 
-/** A median time as a number of the unit. `MiB` is no time. */
+/** A median time as a number of the unit. `MiB` and `per step` are no times. */
 export function inUnit(milliseconds: number, { unit, amount }: Pick<Work, "unit" | "amount">): number {
   switch (unit) {
     case "GFLOP/s":
+    case "GB/s":
       return amount / milliseconds / 1e6;
     case "ns/element":
       return (milliseconds * 1e6) / amount;
@@ -101,9 +118,10 @@ export function inUnit(milliseconds: number, { unit, amount }: Pick<Work, "unit"
     case "ms":
       return milliseconds;
     case "MiB":
-      throw new Error(`inUnit: ${milliseconds} ms is not a number of MiB`);
+    case "per step":
+      throw new Error(`inUnit: ${milliseconds} ms is not a number ${unit === "MiB" ? "of MiB" : unit}`);
   }
 }
 
 /** True where a larger number is the better one. */
-export const moreIsBetter = (unit: Unit): boolean => unit === "GFLOP/s" || unit === "steps/s" || unit === "runs/s";
+export const moreIsBetter = (unit: Unit): boolean => unit.endsWith("/s");
