@@ -147,9 +147,9 @@ const images: Readonly<Record<string, Example>> = {
 
 const { linalg } = t;
 /** a·aᵀ + 1: symmetric with positive eigenvalues. */
-const gram = (a: Tensor): Tensor => t.add(t.matmul(a, t.transpose(a)), t.eye(3, { dtype: "float64" }));
+const gram = (a: Tensor): Tensor => t.add(t.matmul(a, t.transpose(a)), t.eye(3, { dtype: a.dtype }));
 /** Far from singular, with singular values apart. */
-const regular = (a: Tensor): Tensor => t.add(a, t.diag(t.tensor([3, 5, 8], { dtype: "float64" })));
+const regular = (a: Tensor): Tensor => t.add(a, t.diag(t.tensor([3, 5, 8], { dtype: a.dtype })));
 const matrix = float([3, 3], -0.7, 0.7);
 
 const algebra: Readonly<Record<string, Example>> = {
