@@ -167,6 +167,79 @@ describe("compile", () => {
   });
 });
 
+describe("a call that fails", () => {
+  /** Runs `f` while one method of the backend throws at its call number `at`. */
+  const failing = (method: "alloc" | "write" | "run", at: number, f: () => unknown): void => {
+    const backend = device.backend as unknown as Record<string, (...args: unknown[]) => unknown>;
+    const usual = backend[method]!;
+    let calls = 0;
+    backend[method] = (...args) => {
+      if (++calls === at) throw new Error(`${method} failed`);
+      return usual(...args);
+    };
+    try {
+      expect(f).toThrow(`${method} failed`);
+    } finally {
+      backend[method] = usual;
+    }
+  };
+
+  test.each([["alloc", 1], ["alloc", 2], ["alloc", 3], ["write", 1], ["run", 1]] as const)(
+    "%s %d: nothing is leaked and nothing is spent",
+    async (method, at) => {
+      const f = compile(
+        (p: Tensor, x: Tensor) => [add(p, sum(x)), mul(x, 2), exp(matmul(x, x))] as const,
+        { donate: [0], name: "f" },
+      );
+      const batch = (): Tensor => tensor(new Float32Array(64).fill(0.5), { shape: [8, 8] });
+      let p: Tensor = add(zeros([32]), 1);
+      evaluate(p);
+      const before = f(p, batch());
+      p = before[0];
+      for (const result of before.slice(1)) result.dispose();
+      const { buffers, bytes } = device.statistics;
+      failing(method, at, () => f(p, batch()));
+      expect(device.statistics).toMatchObject({ buffers, bytes });
+      expect(p.status).toBe("stored");
+      const [next, doubled] = f(p, batch());
+      expect((await values(next))[0]).toBe(65);
+      expect((await values(doubled))[63]).toBe(1);
+    },
+  );
+});
+
+test("a compiled function may be called while it looks at its arguments", async () => {
+  const twice = compile((tree: { x: Tensor }) => mul(tree.x, 2));
+  const first = { x: tensor([1, 2]) };
+  let inner: Tensor | null = null;
+  const second = {
+    get x() {
+      inner ??= twice({ x: tensor([5, 6]) });
+      return first.x;
+    },
+  };
+  expect(await values(twice(first))).toEqual([2, 4]);
+  expect(await values(twice(second))).toEqual([2, 4]);
+  expect(await values(inner!)).toEqual([10, 12]);
+});
+
+test("a compiled function does not hold on to the arguments of its last call", async () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const f = compile((x: Tensor) => mul(x, 2));
+  const held = (() => {
+    const x = tensor(new Float32Array(1000));
+    f(x).dispose();
+    return new WeakRef(x);
+  })();
+  for (let turn = 0; turn < 50 && held.deref(); turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    collectGarbage();
+  }
+  expect(held.deref()).toBeUndefined();
+  expect(f.traces).toBe(1);
+});
+
 test("the code of a compiled function goes when the function does", async () => {
   setFlagsFromString("--expose-gc");
   const collectGarbage = runInNewContext("gc") as () => void;

@@ -126,7 +126,12 @@ export class Device implements BufferOwner, AsyncDisposable {
   upload(dtype: DType, data: TypedArray): BackendBuffer {
     this.#requireDType(dtype);
     const buffer = this.allocate(dtype, data.length);
-    this.backend.write(buffer, toStored(dtype, data));
+    try {
+      this.backend.write(buffer, toStored(dtype, data));
+    } catch (failure) {
+      this.release(buffer);
+      throw failure;
+    }
     return buffer;
   }
 
