@@ -268,6 +268,24 @@ describeOnGpu("a device", () => {
     await own[Symbol.asyncDispose]();
   });
 
+  test("that has no memory left says so with the next read, and how much was asked for", async () => {
+    const gpu = await requestDevice((await findAdapter()) as GPUAdapter);
+    const own = createWebGpuBackend(gpu, { name: "webgpu:test", ownsDevice: true });
+    const first = own.alloc(1000);
+    const answer = gpu.popErrorScope.bind(gpu);
+    // A driver that is out of memory from here on.
+    gpu.popErrorScope = async () => (await answer()) ?? ({ message: "no memory" } as GPUError);
+    const second = own.alloc(123_456);
+    const read = own.read(first, 0, 4);
+    await expect(read).rejects.toThrow(OutOfMemoryError);
+    await expect(read).rejects.toThrow(/^webgpu: the GPU has no \d+ bytes left \(no memory\); use a smaller batch, or dispose of tensors earlier$/);
+    gpu.popErrorScope = answer;
+    // Told once.
+    expect((await own.read(first, 0, 4)).byteLength).toBe(4);
+    own.free(second);
+    await own[Symbol.asyncDispose]();
+  });
+
   test("names the kernel whose shader does not compile", async () => {
     const found = (await findAdapter()) as GPUAdapter;
     const gpu = await requestDevice(found);

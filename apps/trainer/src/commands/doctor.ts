@@ -21,7 +21,7 @@ interface Finding {
 
 /** Runs the command; ends with the status for devices where the processor cannot be used. */
 export async function doctor(json: boolean, { terminal }: Context): Promise<ExitCode> {
-  const findings = [...machine(), ...(await processor()), await gpu()];
+  const findings = [...machine(), ...(await processor()), ...(await gpu())];
   if (json) terminal.out(`${JSON.stringify(findings)}\n`);
   else terminal.out(`${aligned(findings.map(({ what, found, works }) => [what, works ? found : `${found}  <- does not work`])).join("\n")}\n`);
   return findings.every(({ works }) => works) ? exitCodes.ok : exitCodes.device;
@@ -30,7 +30,6 @@ export async function doctor(json: boolean, { terminal }: Context): Promise<Exit
 function machine(): Finding[] {
   const { bun, deno } = process.versions as { readonly bun?: string; readonly deno?: string };
   const engine = bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node ${process.version.slice(1)}`;
-  const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   return [
     { what: "engine", found: `${engine}, V8 ${process.versions.v8}`, works: true },
     { what: "system", found: `${platform()} ${release()} ${arch()}`, works: true },
@@ -62,20 +61,42 @@ async function processor(): Promise<Finding[]> {
   }
 }
 
-async function gpu(): Promise<Finding> {
+/** What a GPU may have beyond the least that WebGPU asks for, and kernels or profiles use. */
+const extras = ["shader-f16", "subgroups", "timestamp-query"] as const;
+
+/** The GPU, what it has and how much it allows; or why there is none. */
+async function gpu(): Promise<Finding[]> {
   const what = "device webgpu";
   const adapter = await describeAdapter();
-  if (!adapter.available) return { what, found: `none: ${adapter.reason}`, works: true };
-  const name = `${adapter.description || adapter.name}${adapter.software ? " (software on the processor)" : ""}`;
+  if (!adapter.available) return [{ what, found: `none: ${adapter.reason}`, works: true }];
+  const { description, features, limits, name, software } = adapter;
+  const label = `${description || name}${software ? " (software on the processor)" : ""}`;
+  const rest: Finding[] = [
+    {
+      what: "GPU features",
+      found: extras.map((extra) => `${extra} ${features.includes(extra) ? "yes" : "no"}`).join(", "),
+      works: true,
+    },
+    {
+      what: "GPU limits",
+      found:
+        `tensors up to ${gigabytes(Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize))}, ` +
+        `${limits.maxStorageBuffersPerShaderStage} buffers for a kernel, ` +
+        `${limits.maxComputeWorkgroupStorageSize / 1024} KiB for a workgroup`,
+      works: true,
+    },
+  ];
   try {
     const device = await webgpu();
     const { found, works } = await check(device);
     await device[Symbol.asyncDispose]();
-    return { what, found: `${name}: ${found}`, works };
+    return [{ what, found: `${label}: ${found}`, works }, ...rest];
   } catch (error) {
-    return { what, found: `${name}: ${(error as Error).message}`, works: false };
+    return [{ what, found: `${label}: ${(error as Error).message}`, works: false }, ...rest];
   }
 }
+
+const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 /** Multiplies two matrices of small whole numbers, for which every order of summation gives the same result. */
 async function check(device: Device): Promise<{ found: string; works: boolean }> {
