@@ -62,25 +62,65 @@ export function padDepth(f: FunctionBuilder, to: Local<"i32">, depth: I32, padde
 
 const shape = { to: "i32", from: "i32", count: "i32", depth: "i32", padded: "i32", stride: "i32" } as const;
 
+/**
+ * Lines copied per turn, into two panels each, because a line of memory holds neighbors of both: 0.11 instead of
+ * 0.20 ns for an element of 784 lines of 1 KiB.
+ */
+const linesPerTurn = 2;
+
 function writeAlongX(module: ModuleBuilder, panel: Panel): Procedure {
   const { width, bytes } = panel;
+  const line = width * bytes;
   return module.function(
     { name: `pack ${width}x${bytes} along x`, parameters: shape, key: `along x ${width}x${bytes}` },
     (f, { to, from, count, depth, padded, stride }) => {
       const [x, k, at, w, rest] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
+      const [turns, panelBytes] = [
+        f.let(i32.and(depth, i32.const(-linesPerTurn))),
+        f.let(i32.mul(padded, i32.const(line))),
+      ];
+      const second = f.local("i32");
+      /** Copies the next line of two panels. */
+      const copyPair = (): void => {
+        copyLine(f, to, at, line);
+        copyLine(f, second, i32.add(at, i32.const(line)), line);
+      };
       const nextLine = (): void => {
-        f.increase(to, width * bytes);
+        f.increase(to, line);
+        f.increase(second, line);
         f.increase(at, stride);
       };
-      f.count(x, count, width, () => {
+      const start = (): void => {
         f.set(at, from);
         f.set(k, i32.const(0));
         f.set(rest, i32.mul(i32.sub(count, x), i32.const(bytes)));
+      };
+      const twice = f.let(i32.sub(count, i32.const(2 * width - 1)));
+      f.count(x, twice, 2 * width, () => {
+        start();
+        f.set(second, i32.add(to, panelBytes));
+        f.count(k, turns, linesPerTurn, () => {
+          for (let i = 0; i < linesPerTurn; i++) {
+            copyPair();
+            nextLine();
+          }
+        });
+        f.count(k, depth, 1, () => {
+          copyPair();
+          nextLine();
+        });
+        padDepth(f, to, depth, padded, panel);
+        padDepth(f, second, depth, padded, panel);
+        f.set(to, second);
+        f.increase(from, 2 * line);
+      });
+      f.count(x, count, width, () => {
+        start();
         f.if(
-          i32.ge_s(rest, i32.const(width * bytes)),
+          i32.ge_s(rest, i32.const(line)),
           () => {
             f.count(k, depth, 1, () => {
-              copyLine(f, to, at, width * bytes);
+              copyLine(f, to, at, line);
               nextLine();
             });
           },
@@ -93,32 +133,33 @@ function writeAlongX(module: ModuleBuilder, panel: Panel): Procedure {
           },
         );
         padDepth(f, to, depth, padded, panel);
-        f.increase(from, width * bytes);
+        f.increase(from, line);
       });
     },
   );
 }
 
-/** Stores `rows`, vectors of neighbors along k, as lines of a panel: a transpose. */
+/** Stores `rows`, vectors of neighbors along k, as lines of a panel, or part of them from x `first` on: a transpose. */
 export function storeTransposed(
   f: FunctionBuilder,
   to: I32,
   rows: readonly Local<"v128">[],
   spare: readonly Local<"v128">[],
   { width, bytes }: Panel,
+  first = 0,
 ): void {
   const lanes = 16 / bytes;
   let x = 0;
-  const at = (k: number): number => (k * width + x) * bytes;
+  const at = (k: number): number => (k * width + first + x) * bytes;
   if (bytes === 8) {
-    for (; x + 2 <= width; x += 2) {
+    for (; x + 2 <= rows.length; x += 2) {
       const [a, b] = [rows[x]!, rows[x + 1]!];
       f.do(v128.store(to, i64x2.shuffle(a, b, [0, 2]), at(0)), v128.store(to, i64x2.shuffle(a, b, [1, 3]), at(1)));
     }
-    if (x < width) f.do(...range(lanes).map((k) => v128.store64_lane(to, rows[x]!, k, at(k))));
+    if (x < rows.length) f.do(...range(lanes).map((k) => v128.store64_lane(to, rows[x]!, k, at(k))));
     return;
   }
-  for (; x + 4 <= width; x += 4) {
+  for (; x + 4 <= rows.length; x += 4) {
     const [a, b, c, d] = [rows[x]!, rows[x + 1]!, rows[x + 2]!, rows[x + 3]!];
     const [ab, AB, cd, CD] = [spare[0]!, spare[1]!, spare[2]!, spare[3]!];
     f.set(ab, i32x4.shuffle(a, b, [0, 4, 1, 5]));
@@ -132,15 +173,21 @@ export function storeTransposed(
       v128.store(to, i64x2.shuffle(AB, CD, [1, 3]), at(3)),
     );
   }
-  if (x + 2 <= width) {
+  if (x + 2 <= rows.length) {
     const [a, b, low, high] = [rows[x]!, rows[x + 1]!, spare[0]!, spare[1]!];
     f.set(low, i32x4.shuffle(a, b, [0, 4, 1, 5]));
     f.set(high, i32x4.shuffle(a, b, [2, 6, 3, 7]));
     f.do(...range(4).map((k) => v128.store64_lane(to, k < 2 ? low : high, k % 2, at(k))));
     x += 2;
   }
-  if (x < width) f.do(...range(4).map((k) => v128.store32_lane(to, rows[x]!, k, at(k))));
+  if (x < rows.length) f.do(...range(4).map((k) => v128.store32_lane(to, rows[x]!, k, at(k))));
 }
+
+/**
+ * Rows of memory read together: more of them, thousands of bytes apart, would share the ways of one set of the cache.
+ * Rows of 4 KiB take 0.14 instead of 0.24 ns for an element where 8 of them make a panel.
+ */
+const rowsTogether = 4;
 
 function writeAlongK(module: ModuleBuilder, panel: Panel): Procedure {
   const { width, bytes } = panel;
@@ -148,30 +195,43 @@ function writeAlongK(module: ModuleBuilder, panel: Panel): Procedure {
   return module.function(
     { name: `pack ${width}x${bytes} along k`, parameters: shape, key: `along k ${width}x${bytes}` },
     (f, { to, from, count, depth, padded, stride }) => {
-      const [x, k, last, vectorEnd] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
-      const pointers = f.locals("i32", width);
-      const rows = f.locals("v128", width);
+      const [x, k, last, vectorEnd, line] = [
+        f.local("i32"),
+        f.local("i32"),
+        f.local("i32"),
+        f.local("i32"),
+        f.local("i32"),
+      ];
+      const pointers = f.locals("i32", rowsTogether);
+      const rows = f.locals("v128", rowsTogether);
       const spare = f.locals("v128", 4);
       f.set(vectorEnd, i32.and(depth, i32.const(-lanes)));
       f.count(x, count, width, () => {
         f.set(last, i32.sub(i32.sub(count, x), i32.const(1)));
-        pointers.forEach((pointer, w) => f.set(pointer, i32.add(from, i32.mul(stride, least(i32.const(w), last)))));
-        f.set(k, i32.const(0));
-        f.count(k, vectorEnd, lanes, () => {
-          rows.forEach((row, w) => {
-            f.set(row, v128.load(pointers[w]!));
-            f.increase(pointers[w]!, 16);
+        for (let first = 0; first < width; first += rowsTogether) {
+          const some = pointers.slice(0, width - first);
+          some.forEach((pointer, w) =>
+            f.set(pointer, i32.add(from, i32.mul(stride, least(i32.const(first + w), last)))),
+          );
+          f.set(line, to);
+          f.set(k, i32.const(0));
+          f.count(k, vectorEnd, lanes, () => {
+            some.forEach((pointer, w) => {
+              f.set(rows[w]!, v128.load(pointer));
+              f.increase(pointer, 16);
+            });
+            storeTransposed(f, line, rows.slice(0, some.length), spare, panel, first);
+            f.increase(line, width * 16);
           });
-          storeTransposed(f, to, rows, spare, panel);
-          f.increase(to, width * 16);
-        });
-        f.count(k, depth, 1, () => {
-          pointers.forEach((pointer, w) => {
-            f.do(copyElement(bytes, to, pointer, w * bytes));
-            f.increase(pointer, bytes);
+          f.count(k, depth, 1, () => {
+            some.forEach((pointer, w) => {
+              f.do(copyElement(bytes, line, pointer, (first + w) * bytes));
+              f.increase(pointer, bytes);
+            });
+            f.increase(line, width * bytes);
           });
-          f.increase(to, width * bytes);
-        });
+        }
+        f.set(to, line);
         padDepth(f, to, depth, padded, panel);
         f.increase(from, i32.mul(stride, i32.const(width)));
       });
