@@ -2,7 +2,7 @@
  * Rearranging the loop axes of a draft: dropping, splitting, reordering and collapsing them, with every affine form
  * following. Owns no decision about which draft should be rearranged.
  */
-import { type Shape, sizeOf } from "../core/shape.ts";
+import { type Shape, sameShape, sizeOf } from "../core/shape.ts";
 import { type ContractDraft, type LoopDraft, bodiesOf, mapAffine, mapDraft, scalarsOf } from "./draft.ts";
 import type { Affine } from "./program.ts";
 
@@ -74,6 +74,7 @@ function splitterFor(from: Shape, refined: Shape): (strides: readonly number[]) 
 /** Splits the axes of each group so that its lengths are `refined[group]`. */
 export function refineAxes<D extends NestDraft>(draft: D, refined: readonly (readonly number[])[]): D {
   const groups = groupsOf(draft);
+  if (groups.every((group, i) => sameShape(group, refined[i]!))) return draft;
   const splitters = groups.map((group, i) => splitterFor(group, refined[i]!));
   return withAxes(draft, refined, ({ offset, strides }) => {
     let first = 0;
@@ -89,6 +90,7 @@ export function refineAxes<D extends NestDraft>(draft: D, refined: readonly (rea
 export function regroupAxes(draft: LoopDraft, axes: readonly [readonly number[], readonly number[]]): LoopDraft {
   const lengths = groupsOf(draft).flat();
   const order = axes.flat();
+  if (axes[0].length === draft.outer.length && order.every((axis, i) => axis === i)) return draft;
   return withAxes(
     draft,
     axes.map((group) => group.map((axis) => lengths[axis]!)),

@@ -20,15 +20,19 @@ export const sameAddress = (a: Affine, b: Affine): boolean => a.offset === b.off
 export function scalarsOf(roots: readonly Scalar[]): Scalar[] {
   const seen = new Set<Scalar>();
   const order: Scalar[] = [];
-  const visit = (scalar: Scalar): void => {
-    if (seen.has(scalar)) return;
-    seen.add(scalar);
-    operandsOf(scalar).forEach(visit);
-    order.push(scalar);
-  };
-  roots.forEach(visit);
+  for (const root of roots) appendScalars(root, seen, order);
   return order;
 }
+
+// Loops in the functions that are called for every scalar: a process that lowers its first program interprets them.
+function appendScalars(scalar: Scalar, seen: Set<Scalar>, order: Scalar[]): void {
+  if (seen.has(scalar)) return;
+  seen.add(scalar);
+  for (const operand of operandsOf(scalar)) appendScalars(operand, seen, order);
+  order.push(scalar);
+}
+
+const noOperands: readonly Scalar[] = [];
 
 /** The scalars that a scalar is computed from. */
 export function operandsOf(scalar: Scalar): readonly Scalar[] {
@@ -37,9 +41,9 @@ export function operandsOf(scalar: Scalar): readonly Scalar[] {
     case "index":
     case "valid":
     case "result":
-      return [];
+      return noOperands;
     case "load":
-      return scalar.indirect?.map(({ index }) => index) ?? [];
+      return scalar.indirect ? scalar.indirect.map(({ index }) => index) : noOperands;
     default:
       return scalar.sources;
   }
@@ -55,8 +59,14 @@ export function rewriteScalars(replace: (scalar: Scalar) => Scalar): (scalar: Sc
     if (scalar.op === "load" && scalar.indirect) {
       rebuilt = { ...scalar, indirect: scalar.indirect.map((term) => ({ ...term, index: visit(term.index) })) };
     } else if ("sources" in scalar) {
-      const sources = scalar.sources.map(visit);
-      if (sources.some((source, i) => source !== scalar.sources[i])) rebuilt = { ...scalar, sources };
+      const sources: Scalar[] = [];
+      let changed = false;
+      for (const source of scalar.sources) {
+        const next = visit(source);
+        sources.push(next);
+        changed ||= next !== source;
+      }
+      if (changed) rebuilt = { ...scalar, sources };
     }
     const after = replace(rebuilt);
     known.set(scalar, after);
@@ -96,13 +106,30 @@ export function bodiesOf(draft: Draft): Scalar[] {
 
 type Load = Extract<Scalar, { op: "load" }>;
 
+/** Drafts never change, and every attempt to join two asks for their loads. */
+const knownLoads = new WeakMap<Draft, readonly Load[]>();
+
 /** The loads of a draft, each object once. */
-export const loadsOf = (draft: Draft): Load[] =>
-  scalarsOf(bodiesOf(draft)).filter((scalar): scalar is Load => scalar.op === "load");
+export function loadsOf(draft: Draft): readonly Load[] {
+  let loads = knownLoads.get(draft);
+  if (!loads) knownLoads.set(draft, (loads = loadsUnder(bodiesOf(draft))));
+  return loads;
+}
+
+/** The loads under some scalars, each object once. */
+export function loadsUnder(roots: readonly Scalar[]): Load[] {
+  const loads: Load[] = [];
+  for (const scalar of scalarsOf(roots)) if (scalar.op === "load") loads.push(scalar);
+  return loads;
+}
 
 /** Ids of the values a draft reads. */
-export const readsOf = (draft: Draft): Set<number> =>
-  draft.kind === "routine" ? new Set(draft.inputs) : new Set(loadsOf(draft).map((load) => load.arg));
+export function readsOf(draft: Draft): Set<number> {
+  if (draft.kind === "routine") return new Set(draft.inputs);
+  const reads = new Set<number>();
+  for (const { arg } of loadsOf(draft)) reads.add(arg);
+  return reads;
+}
 
 /** Ids of the values a draft writes. */
 export function writesOf(draft: Draft): Set<number> {

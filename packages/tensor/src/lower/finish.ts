@@ -117,13 +117,16 @@ function describe(scalar: Scalar, operands: readonly number[]): string {
       return `index ${address(scalar.at)}`;
     case "valid":
       return `valid ${scalar.conditions.map((c) => `${address(c)}<${c.below}`).join(" ")}`;
-    case "load":
+    case "load": {
+      const plain = `load ${scalar.dtype} ${scalar.arg} ${address(scalar.at)}`;
+      if (!scalar.indirect && !scalar.valid) return plain;
       return [
-        `load ${scalar.dtype} ${scalar.arg} ${address(scalar.at)}`,
+        plain,
         ...(scalar.indirect ?? []).map((term, i) => `@${operands[i]}*${term.stride}<${term.size}`),
         ...(scalar.valid ?? []).map((c) => `?${address(c)}<${c.below}`),
         scalar.fill === undefined ? "" : `:${scalar.fill}`,
       ].join(" ");
+    }
     case "result":
       return `result ${scalar.dtype} ${scalar.stage}`;
     default:
@@ -134,20 +137,52 @@ function describe(scalar: Scalar, operands: readonly number[]): string {
 const address = ({ offset, strides }: { readonly offset: number; readonly strides: readonly number[] }): string =>
   `${offset}+[${strides.join(",")}]`;
 
+/** Kernels never change, and both the program and the backend ask for their keys. */
+const knownKeys = new WeakMap<Kernel, string>();
+
 /** A kernel as text that is equal for equal kernels: the key under which backends cache compiled code. */
 export function kernelKey(kernel: Kernel): string {
+  let key = knownKeys.get(kernel);
+  if (key === undefined) knownKeys.set(kernel, (key = describeKernel(kernel)));
+  return key;
+}
+
+function describeKernel(kernel: Kernel): string {
   const { args, ...rest } = kernel;
   const head = args.map((arg) => `${arg.dtype}[${arg.length}]${arg.access}`).join(" ");
   if (kernel.kind === "routine") return `${head} ${JSON.stringify(rest)}`;
-  const bodies = bodiesOf(kernel);
   const serial = new Map<Scalar, number>();
-  const lines = scalarsOf(bodies).map((scalar) => {
-    const line = describe(scalar, operandsOf(scalar).map((operand) => serial.get(operand)!));
+  const number = (scalar: Scalar): number => serial.get(scalar)!;
+  const lines = [head];
+  for (const scalar of scalarsOf(bodiesOf(kernel))) {
+    lines.push(describe(scalar, operandsOf(scalar).map(number)));
     serial.set(scalar, serial.size);
-    return line;
-  });
-  const structure = JSON.stringify(rest, (key, value: unknown) =>
-    typeof value === "object" && value !== null && serial.has(value as Scalar) ? serial.get(value as Scalar) : value,
-  );
-  return [head, ...lines, structure].join("\n");
+  }
+  lines.push(describeLoops(kernel, number));
+  return lines.join("\n");
+}
+
+/** What a kernel does with its expressions, those by number. */
+function describeLoops(kernel: Exclude<Kernel, { kind: "routine" }>, number: (scalar: Scalar) => number): string {
+  switch (kernel.kind) {
+    case "loop": {
+      const stages = kernel.stages.map((stage) =>
+        stage.kind === "reduce"
+          ? `${stage.combine} ${stage.dtype} ${number(stage.body)}`
+          : `${stage.level} ${stage.arg} ${address(stage.at)} ${number(stage.body)}`,
+      );
+      return `loop ${kernel.outer.join()}|${kernel.inner.join()}|${stages.join("|")}`;
+    }
+    case "contract": {
+      const { dtype, batch, m, n, k, lhs, rhs, stores } = kernel;
+      const written = stores.map(({ arg, at, body }) => `${arg} ${address(at)} ${number(body)}`);
+      const loops = [batch, m, n, k].map((lengths) => lengths.join()).join("|");
+      return `contract ${dtype} ${loops}|${number(lhs)} ${number(rhs)}|${written.join("|")}`;
+    }
+    case "scatter": {
+      const { axes, arg, at, indirect, body } = kernel;
+      const terms = indirect.map(({ index, stride, size }) => `@${number(index)}*${stride}<${size}`);
+      return `scatter ${axes.join()}|${arg} ${address(at)} ${number(body)} ${terms.join(" ")}`;
+    }
+  }
 }

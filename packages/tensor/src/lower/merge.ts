@@ -79,15 +79,23 @@ interface Joined {
   readonly at: number;
 }
 
+/** The values that one draft writes and the other reads. */
+function valuesBetween({ writes }: Entry, { reads }: Entry): number[] {
+  const shared: number[] = [];
+  for (const value of writes) if (reads.has(value)) shared.push(value);
+  return shared;
+}
+
 /** Joins the draft at `at` with the producer of something it reads. */
 function joinProducer(entries: readonly Entry[], at: number, options: MergeOptions): Joined | null {
   const consumer = entries[at]!;
   if (consumer.draft.kind !== "loop") return null;
   for (let before = at - 1; before >= 0; before--) {
     const producer = entries[before]!;
-    const shared = [...producer.writes].filter((value) => consumer.reads.has(value));
-    if (shared.length === 0 || producer.draft.kind === "scatter" || producer.draft.kind === "routine") continue;
-    if (shared.some((value) => entries.some((entry) => entry !== producer && entry.writes.has(value)))) continue;
+    if (producer.draft.kind === "scatter" || producer.draft.kind === "routine") continue;
+    const shared = valuesBetween(producer, consumer);
+    if (shared.length === 0) continue;
+    if (shared.some((value) => writesTwice(entries, value))) continue;
     if (hasPathBetween(entries, before, at)) continue;
     const draft = fuse(producer.draft, consumer.draft, shared);
     if (draft && fits(draft, options)) return replacePair(entries, before, at, draft);
@@ -95,14 +103,25 @@ function joinProducer(entries: readonly Entry[], at: number, options: MergeOptio
   return null;
 }
 
-/** Joins the draft at `at` with an earlier independent one of the same loops that reads the same large value. */
+/** True for a value of which several drafts write a part. */
+function writesTwice(entries: readonly Entry[], value: number): boolean {
+  let writers = 0;
+  for (const { writes } of entries) if (writes.has(value) && ++writers > 1) return true;
+  return false;
+}
+
+/**
+ * Joins the draft at `at` with an earlier independent one of the same loops that reads the same large value; or with any
+ * other scalar one, if it is a scalar itself: starting a kernel costs more than what it does.
+ */
 function joinNeighbor(entries: readonly Entry[], at: number, options: MergeOptions): Joined | null {
   const { draft: second, reads } = entries[at]!;
   if (second.kind !== "loop") return null;
   for (let before = at - 1; before >= 0; before--) {
     const { draft: first, reads: firstReads } = entries[before]!;
     if (first.kind !== "loop" || !sameLoops(first, second)) continue;
-    if (![...reads].some((value) => firstReads.has(value) && readAlike(first, second, value))) continue;
+    const meets = isScalar(second) || [...reads].some((value) => firstReads.has(value) && readAlike(first, second, value));
+    if (!meets) continue;
     if ([...entries[before]!.writes].some((value) => reads.has(value)) || hasPathBetween(entries, before, at)) continue;
     const draft: LoopDraft = { ...first, stages: [...first.stages, ...shiftResults(second.stages, first.stages.length)] };
     if (fits(draft, options)) return replacePair(entries, before, at, draft);
@@ -111,7 +130,9 @@ function joinNeighbor(entries: readonly Entry[], at: number, options: MergeOptio
 }
 
 const sameLoops = (a: LoopDraft, b: LoopDraft): boolean =>
-  sameShape(a.outer, b.outer) && sameShape(a.inner, b.inner) && a.outer.length + a.inner.length > 0;
+  sameShape(a.outer, b.outer) && sameShape(a.inner, b.inner);
+
+const isScalar = ({ outer, inner }: LoopDraft): boolean => outer.length + inner.length === 0;
 
 /** True where both drafts read `value` at every point of their loops, in the same order. */
 function readAlike(a: LoopDraft, b: LoopDraft, value: number): boolean {

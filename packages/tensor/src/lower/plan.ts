@@ -4,7 +4,7 @@
  */
 import { bytesOf } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
-import { type ContractDraft, type Draft, type LoopDraft, readsOf, sameAddress, scalarsOf, writesOf } from "./draft.ts";
+import { type ContractDraft, type Draft, type LoopDraft, loadsUnder, readsOf, sameAddress, writesOf } from "./draft.ts";
 import type { Scalar, StoreStage } from "./program.ts";
 import { type Value, is } from "./value.ts";
 
@@ -86,14 +86,17 @@ function chooseAliases(
     const value = values.get(output)!;
     const written = firstWrite.get(output);
     if (written === undefined || is(value, "input")) continue;
-    const candidates = [...free].filter((input) => {
-      const source = values.get(input)!;
-      if (source.dtype !== value.dtype || sizeOf(source.shape) !== sizeOf(value.shape)) return false;
-      const read = lastUse.get(input) ?? -1;
-      return read < written || (read === written && readsInPlace(drafts[written]!, input, output));
-    });
     // The input that the same kernel reads is the one this output replaces: the parameter before the update.
-    const choice = candidates.find((input) => lastUse.get(input) === written) ?? candidates[0];
+    let choice: number | undefined;
+    for (const input of free) {
+      const source = values.get(input)!;
+      if (source.dtype !== value.dtype || sizeOf(source.shape) !== sizeOf(value.shape)) continue;
+      const read = lastUse.get(input) ?? -1;
+      if (read < written) choice ??= input;
+      if (read !== written || !readsInPlace(drafts[written]!, input, output)) continue;
+      choice = input;
+      break;
+    }
     if (choice === undefined) continue;
     aliases.set(output, choice);
     free.delete(choice);
@@ -110,8 +113,7 @@ function readsInPlace(draft: Draft, input: number, output: number): boolean {
   const passes = passesOf(draft);
   const pass = passes.find((stores) => stores.some((store) => store.arg === output))!;
   const { at } = pass.find((store) => store.arg === output)!;
-  const loads = (bodies: readonly Scalar[]) =>
-    scalarsOf(bodies).filter((scalar) => scalar.op === "load" && scalar.arg === input);
+  const loads = (bodies: readonly Scalar[]) => loadsUnder(bodies).filter(({ arg }) => arg === input);
   // By stage and not by body: a sum over what the pass stores has the body of the store, and reads it later.
   const elsewhere =
     draft.kind === "contract"
@@ -120,7 +122,7 @@ function readsInPlace(draft: Draft, input: number, output: number): boolean {
   return (
     loads(elsewhere).length === 0 &&
     loads(pass.map((store) => store.body)).every(
-      (load) => load.op === "load" && !load.indirect && !load.valid && sameAddress(load.at, at),
+      (load) => !load.indirect && !load.valid && sameAddress(load.at, at),
     )
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Rewrites applied to every value as it is made: a list of named rules, each of which answers with a simpler equal
- * value or with nothing. A rule may not change a result, not even NaN or an infinity; only the sign of a zero may change.
+ * Rewrites applied to every value as it is made: named rules, each of which answers with a simpler equal value or with
+ * nothing, and a table of those that each operation may meet. A rule may not change a result, not even NaN or an infinity; only the sign of a zero may change.
  */
 import { type DType, computedIn, isFloat, roundTo } from "../core/dtype.ts";
 import { type Shape, axesOf, otherAxes, sameShape, sizeOf } from "../core/shape.ts";
@@ -39,7 +39,7 @@ const folds: Partial<Record<Operation, (...xs: number[]) => number>> = {
   equal: (a, b) => Number(a === b),
 };
 
-const rules: Readonly<Record<string, Rule>> = {
+const rules = {
   /** An elementwise function of constants is a constant (integers excepted: they wrap). */
   foldConstants({ values, op, sources, shape, dtype }) {
     const fold = folds[op];
@@ -57,35 +57,32 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 
   /** x + 0 is x, up to the sign of a zero. */
-  addZero({ op, sources }) {
-    if (op !== "add") return undefined;
+  addZero({ sources }) {
     const [a, b] = sources as [Value, Value];
     if (splat(a) === 0) return b;
     return splat(b) === 0 ? a : undefined;
   },
 
   /** −(−x) is x. */
-  negateTwice({ op, sources }) {
-    return op === "neg" && is(sources[0]!, "neg") ? sources[0].sources[0] : undefined;
+  negateTwice({ sources }) {
+    return is(sources[0]!, "neg") ? sources[0].sources[0] : undefined;
   },
 
   /** A reshape of a reshape needs only the last shape. */
-  reshapeTwice({ values, op, sources, shape, dtype }) {
-    const source = sources[0];
-    if (op !== "reshape" || !source) return undefined;
+  reshapeTwice({ values, sources, shape, dtype }) {
+    const source = sources[0]!;
     if (sameShape(source.shape, shape)) return source;
     return is(source, "reshape") ? values.make("reshape", source.sources, shape, dtype, { shape }) : undefined;
   },
 
   /** A reshape of a constant is a constant. */
-  reshapeConstant({ values, op, sources, shape, dtype }) {
-    const number = op === "reshape" ? splat(sources[0]!) : undefined;
+  reshapeConstant({ values, sources, shape, dtype }) {
+    const number = splat(sources[0]!);
     return number === undefined ? undefined : values.constant(number, shape, dtype);
   },
 
   /** A permutation of a permutation is one permutation, of a constant the constant. */
-  permuteTwice({ values, op, sources, shape, dtype, params }) {
-    if (op !== "permute") return undefined;
+  permuteTwice({ values, sources, shape, dtype, params }) {
     const { permutation } = params as OperationParams["permute"];
     if (permutation.every((from, to) => from === to)) return sources[0];
     const source = sources[0]!;
@@ -98,8 +95,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 
   /** A broadcast of a broadcast goes straight to the last shape. */
-  broadcastTwice({ values, op, sources, shape, dtype, params }) {
-    if (op !== "broadcast") return undefined;
+  broadcastTwice({ values, sources, shape, dtype, params }) {
     const { axes } = params as OperationParams["broadcast"];
     const source = sources[0]!;
     if (sameShape(source.shape, shape) && axes.every((axis, i) => axis === i)) return source;
@@ -109,8 +105,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 
   /** Reducing axes of length 1 only drops them. */
-  reduceUnitAxes({ values, op, sources, shape, dtype, params }) {
-    if (op !== "reduce") return undefined;
+  reduceUnitAxes({ values, sources, shape, dtype, params }) {
     const { axes, combine } = params as OperationParams["reduce"];
     const source = sources[0]!;
     const real = axes.filter((axis) => source.shape[axis] !== 1);
@@ -124,8 +119,8 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 
   /** The sum of a constant is its multiple; a maximum of a constant is itself. */
-  reduceConstant({ values, op, sources, shape, dtype, params }) {
-    const number = op === "reduce" ? splat(sources[0]!) : undefined;
+  reduceConstant({ values, sources, shape, dtype, params }) {
+    const number = splat(sources[0]!);
     if (number === undefined || !isFloat(dtype) || sizeOf(sources[0]!.shape) === 0) return undefined;
     const { combine } = params as OperationParams["reduce"];
     const count = sizeOf(sources[0]!.shape) / Math.max(1, sizeOf(shape));
@@ -133,9 +128,9 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 
   /** Summing what was broadcast along the same axes multiplies by the count. */
-  reduceBroadcast({ values, op, sources, shape, dtype, params }) {
-    const source = sources[0];
-    if (op !== "reduce" || !source || !is(source, "broadcast") || !isFloat(dtype)) return undefined;
+  reduceBroadcast({ values, sources, shape, dtype, params }) {
+    const source = sources[0]!;
+    if (!is(source, "broadcast") || !isFloat(dtype)) return undefined;
     const { axes, combine } = params as OperationParams["reduce"];
     const added = otherAxes(source.shape.length, source.params.axes);
     if (sizeOf(source.shape) === 0 || !axes.every((axis) => added.includes(axis))) return undefined;
@@ -151,7 +146,6 @@ const rules: Readonly<Record<string, Rule>> = {
 
   /** A window or fold that covers everything once is a reshape. */
   trivialWindow({ values, op, sources, shape, dtype, params }) {
-    if (op !== "window" && op !== "fold") return undefined;
     const { size } = params as OperationParams["window"];
     const source = sources[0]!;
     const spatial = (op === "window" ? source : { shape }).shape.slice(-size.length);
@@ -162,15 +156,15 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 
   /** A choice by a constant condition is one of the two. */
-  whereConstant({ op, sources }) {
-    const condition = op === "where" ? splat(sources[0]!) : undefined;
+  whereConstant({ sources }) {
+    const condition = splat(sources[0]!);
     return condition === undefined ? undefined : sources[condition ? 1 : 2];
   },
 
   /** A product over one inner element is an outer product: elementwise, no contraction. */
-  dotOfOne({ values, op, sources, shape, dtype }) {
+  dotOfOne({ values, sources, shape, dtype }) {
     const [a, b] = sources as [Value, Value];
-    if (op !== "dot" || a.shape.at(-1) !== 1) return undefined;
+    if (a.shape.at(-1) !== 1) return undefined;
     const rank = shape.length;
     const lead = axesOf(rank - 2);
     const spread = (x: Value, drop: number, axes: readonly number[]) => {
@@ -186,9 +180,32 @@ const rules: Readonly<Record<string, Rule>> = {
       {},
     );
   },
-};
+} satisfies Readonly<Record<string, Rule>>;
 
-const order = Object.values(rules);
+/** The rules that an operation may meet, in the order in which they are tried. */
+const rulesOf: Partial<Record<Operation, readonly Rule[]>> = {
+  neg: [rules.foldConstants, rules.negateTwice],
+  sqrt: [rules.foldConstants],
+  floor: [rules.foldConstants],
+  exp: [rules.foldConstants],
+  log: [rules.foldConstants],
+  cast: [rules.foldConstants],
+  add: [rules.foldConstants, rules.addZero],
+  mul: [rules.foldConstants, rules.multiplyByOne],
+  div: [rules.foldConstants, rules.multiplyByOne],
+  max: [rules.foldConstants],
+  less: [rules.foldConstants],
+  lessEqual: [rules.foldConstants],
+  equal: [rules.foldConstants],
+  where: [rules.whereConstant],
+  reshape: [rules.reshapeTwice, rules.reshapeConstant],
+  permute: [rules.permuteTwice],
+  broadcast: [rules.broadcastTwice],
+  reduce: [rules.reduceUnitAxes, rules.reduceConstant, rules.reduceBroadcast],
+  window: [rules.trivialWindow],
+  fold: [rules.trivialWindow],
+  dot: [rules.dotOfOne],
+};
 
 /** The simpler value, or undefined where no rule applies. */
 export function simplify(
@@ -199,8 +216,10 @@ export function simplify(
   dtype: DType,
   params: OperationParams[Operation],
 ): Value | undefined {
+  const candidates = rulesOf[op];
+  if (!candidates) return undefined;
   const candidate: Candidate = { values, op, sources, shape, dtype, params };
-  for (const rule of order) {
+  for (const rule of candidates) {
     const simpler = rule(candidate);
     if (simpler) return simpler;
   }

@@ -44,9 +44,15 @@ export interface ValueMaker {
 }
 
 /** Parameters as text that is equal for equal parameters: −0, NaN and infinities keep their identity. */
-export const showParams = (params: object): string =>
-  JSON.stringify(params, (_, value: unknown) =>
-    typeof value === "number" && (Object.is(value, -0) || !Number.isFinite(value))
-      ? `#${Object.is(value, -0) ? "-0" : value}`
-      : value,
-  );
+export function showParams(params: object): string {
+  let text = "";
+  for (const key in params) text += `${key}:${show((params as Readonly<Record<string, unknown>>)[key])};`;
+  return text;
+}
+
+// Written out, because JSON.stringify calls back for every number where it may not make null of NaN.
+function show(value: unknown): string {
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
+  if (Array.isArray(value)) return `[${value.map(show).join()}]`;
+  return typeof value === "object" && value !== null ? `{${showParams(value)}}` : JSON.stringify(value);
+}

@@ -54,7 +54,9 @@ function fill(tensor: Tensor): boolean {
   const source = tensor.op === "broadcast" ? tensor.sources[0] : tensor;
   if (source?.op !== "constant" || tensor.size > longestFill) return false;
   const { value } = source.params as Params["constant"];
-  const elements = allocate(tensor.dtype, tensor.size).fill(roundTo(tensor.dtype, value));
+  const elements = allocate(tensor.dtype, tensor.size);
+  // New elements are zero, and memory that nobody writes costs nothing until it is read.
+  if (!Object.is(value, 0)) elements.fill(roundTo(tensor.dtype, value));
   new HostStorage(elements).attach(tensor);
   close(tensor);
   return true;
