@@ -7,6 +7,7 @@ import { type Factorization, type RoutineKernel, factorLength, sizeOf } from "@d
 import { expectClose } from "@dormouse/testing";
 import { expect, test } from "vitest";
 import { argument, execute, singleKernel, values } from "../../backend-cpu/test/support.ts";
+import { generate } from "../src/kernels.ts";
 import { backend, describeOnGpu } from "./gpu.ts";
 
 const oracle = createReferenceBackend();
@@ -28,8 +29,21 @@ const factor = (name: Factorization, batch: number, m: number, n: number): Routi
   args: [argument(batch * m * n), argument(batch * factorLength(name, m, n), "write")],
 });
 
-const squares = [[3, 1], [2, 2], [5, 3], [2, 7], [1, 33], [1, 70]] as const;
-const tall = [[2, 1, 1], [3, 5, 1], [2, 4, 3], [2, 7, 7], [1, 35, 33], [1, 90, 66]] as const;
+const squares = [[3, 1], [2, 2], [5, 3], [2, 7], [1, 33], [1, 110]] as const;
+const tall = [[2, 1, 1], [3, 5, 1], [2, 4, 3], [2, 7, 7], [1, 35, 33], [1, 130, 120]] as const;
+
+/** Large enough for several dispatches of each kind of step. */
+const large = [["cholesky", 420, 420], ["lu", 420, 420], ["qr", 300, 290], ["eigh", 110, 110], ["svd", 130, 120]] as const;
+
+test.each(large)("a large %s of [%i, %i] is several dispatches that share shaders", (name, m, n) => {
+  const kernel = factor(name, 1, m, n);
+  const layout = { bindingOf: [0, 1], baseOf: [0, 0], writable: [false, true] };
+  const { dispatches } = generate(kernel, layout);
+  expect(dispatches.length).toBeGreaterThanOrEqual(3);
+  const shaders = new Set(dispatches.map(({ wgsl }) => wgsl));
+  expect(shaders.size).toBeLessThanOrEqual(5);
+  expect(generate(factor(name, 1, 30, 30), layout).dispatches).toHaveLength(1);
+});
 
 describeOnGpu("factorizations", () => {
   test.each(squares)("cholesky and lu of %i matrices of order %i", async (batch, n) => {
@@ -39,6 +53,13 @@ describeOnGpu("factorizations", () => {
       const [[got], [wanted]] = await Promise.all([execute(backend, program, [input]), execute(oracle, program, [input])]);
       expectClose(got!, wanted!, { relative: 1e-3, absolute: 2e-4 * n }, name);
     }
+  });
+
+  test.each(large.filter(([name]) => name === "cholesky" || name === "qr"))("a large %s of [%i, %i], in several dispatches", async (name, m, n) => {
+    const program = singleKernel(factor(name, 1, m, n));
+    const input = matrices(1, m, n, name === "cholesky");
+    const [[got], [wanted]] = await Promise.all([execute(backend, program, [input]), execute(oracle, program, [input])]);
+    expectClose(got!, wanted!, { relative: 1e-3, absolute: 2e-4 * m }, name);
   });
 
   test.each(tall)("qr of %i matrices [%i, %i]", async (batch, m, n) => {

@@ -2,6 +2,7 @@
  * Jacobi's methods (Golub and Van Loan, 8.5 and 8.6.3): eigenvalues of symmetric matrices and singular values. In each
  * round all pairs of a tournament are turned at once, so that a sweep takes as many rounds as there are columns.
  */
+import { type Phase, once } from "./phases.ts";
 import { MATRIX_LANES, type Shader } from "./shader.ts";
 
 /** Sweeps end by themselves after 5 to 9; the bound is there to end rounding that goes in circles. */
@@ -10,13 +11,16 @@ const EPSILON = "1.1920929e-7f";
 /** The square of a scaled length that counts as 0: below, squares lose digits to underflow. */
 const NOTHING = "1e-34f";
 
-/** Rotated matrix, eigenvectors as rows, then cosine and sine of every pair. */
-export const eighScratch = (n: number): number => 2 * n * n + 2 * Math.ceil(n / 2);
-/** Rotated columns, right vectors, then the squares of the lengths. */
-export const svdScratch = (m: number, n: number): number => m * n + n * n + n;
+/** Rotated matrix, eigenvectors as rows, cosine and sine of every pair, then the scale. */
+export const eighScratch = (n: number): number => 2 * n * n + 2 * Math.ceil(n / 2) + 1;
+/** Rotated columns, right vectors, the squares of the lengths, then the scale. */
+export const svdScratch = (m: number, n: number): number => m * n + n * n + n + 1;
 
 /** Players of the tournament: an odd one out rests. */
 const playersOf = (n: number): number => n + (n % 2);
+
+/** Rounds of a sweep. */
+const roundsOf = (n: number): number => Math.max(1, playersOf(n) - 1);
 
 function declareTournament(shader: Shader, n: number): void {
   const players = playersOf(n);
@@ -41,79 +45,82 @@ fn rotation(x: f32, c: f32, y: f32) -> vec2f {
 }
 
 /** Lines that end the sweeps when one turned nothing. */
-const endOfSweep = `  storageBarrier();
+const endOfSweep = (n: number): string => `if (round == ${roundsOf(n) - 1}) {
+  storageBarrier();
   workgroupBarrier();
   if (me == 0) { goes_on = atomicExchange(&turned, 0u); }
-  if (workgroupUniformLoad(&goes_on) == 0u) { break; }`;
+  if (workgroupUniformLoad(&goes_on) == 0u) {
+    finished = true;
+    break;
+  }
+}`;
 
 /** w [n], v [n, n]: (a + aᵀ)/2 = v·diag(w)·vᵀ, ascending. */
-export function eighBody(shader: Shader, n: number): string {
+export function eighPhases(shader: Shader, n: number): Phase[] {
   declareTournament(shader, n);
   const players = playersOf(n);
-  const [vectors, turns] = [n * n, 2 * n * n];
-  return `let scale = scale_of(lane, a);
+  const [vectors, turns, scale] = [n * n, 2 * n * n, eighScratch(n) - 1];
+  const start = `let scale = scale_of(lane, a);
+if (me == 0) { scratch[own + ${scale}] = scale; }
 for (var e = me; e < n * n; e += ${MATRIX_LANES}) {
   let i = e / n;
   let j = e % n;
   scratch[own + e] = 0.5f * (given(a + e) / scale) + 0.5f * (given(a + j * n + i) / scale);
   scratch[own + ${vectors} + e] = select(0.0f, 1.0f, i == j);
+}`;
+  const text = `let round = step % ${roundsOf(n)};
+for (var t = me; t < ${players / 2}; t += ${MATRIX_LANES}) {
+  let pair = pair_of(round, t);
+  var turn = vec2f(1.0f, 0.0f);
+  if (pair.y < n) {
+    let x = scratch[own + pair.x * n + pair.x];
+    let c = scratch[own + pair.x * n + pair.y];
+    let y = scratch[own + pair.y * n + pair.y];
+    if (abs(c) > ${EPSILON} * sqrt(max(abs(x * y), ${EPSILON} * ${EPSILON}))) {
+      turn = rotation(x, c, y);
+      atomicStore(&turned, 1u);
+    }
+  }
+  scratch[own + ${turns} + 2 * t] = turn.x;
+  scratch[own + ${turns} + 2 * t + 1] = turn.y;
 }
 storageBarrier();
-for (var sweep = 0; sweep < ${MOST_SWEEPS}; sweep++) {
-  for (var round = 0; round < ${players - 1}; round++) {
-    for (var t = me; t < ${players / 2}; t += ${MATRIX_LANES}) {
-      let pair = pair_of(round, t);
-      var turn = vec2f(1.0f, 0.0f);
-      if (pair.y < n) {
-        let x = scratch[own + pair.x * n + pair.x];
-        let c = scratch[own + pair.x * n + pair.y];
-        let y = scratch[own + pair.y * n + pair.y];
-        if (abs(c) > ${EPSILON} * sqrt(max(abs(x * y), ${EPSILON} * ${EPSILON}))) {
-          turn = rotation(x, c, y);
-          atomicStore(&turned, 1u);
-        }
-      }
-      scratch[own + ${turns} + 2 * t] = turn.x;
-      scratch[own + ${turns} + 2 * t + 1] = turn.y;
-    }
-    storageBarrier();
-    for (var e = me; e < ${(players / 2) * n}; e += ${MATRIX_LANES}) {
-      let pair = pair_of(round, e / n);
-      let j = e % n;
-      let cosine = scratch[own + ${turns} + 2 * (e / n)];
-      let sine = scratch[own + ${turns} + 2 * (e / n) + 1];
-      if (sine != 0.0f) {
-        let p = own + pair.x * n + j;
-        let q = own + pair.y * n + j;
-        let x = scratch[p];
-        let y = scratch[q];
-        scratch[p] = cosine * x - sine * y;
-        scratch[q] = sine * x + cosine * y;
-        let u = scratch[${vectors} + p];
-        let v = scratch[${vectors} + q];
-        scratch[${vectors} + p] = cosine * u - sine * v;
-        scratch[${vectors} + q] = sine * u + cosine * v;
-      }
-    }
-    storageBarrier();
-    for (var e = me; e < ${(players / 2) * n}; e += ${MATRIX_LANES}) {
-      let pair = pair_of(round, e / n);
-      let i = e % n;
-      let cosine = scratch[own + ${turns} + 2 * (e / n)];
-      let sine = scratch[own + ${turns} + 2 * (e / n) + 1];
-      if (sine != 0.0f) {
-        let p = own + i * n + pair.x;
-        let q = own + i * n + pair.y;
-        let x = scratch[p];
-        let y = scratch[q];
-        scratch[p] = select(cosine * x - sine * y, 0.0f, i == pair.y);
-        scratch[q] = select(sine * x + cosine * y, 0.0f, i == pair.x);
-      }
-    }
-    storageBarrier();
+for (var e = me; e < ${(players / 2) * n}; e += ${MATRIX_LANES}) {
+  let pair = pair_of(round, e / n);
+  let j = e % n;
+  let cosine = scratch[own + ${turns} + 2 * (e / n)];
+  let sine = scratch[own + ${turns} + 2 * (e / n) + 1];
+  if (sine != 0.0f) {
+    let p = own + pair.x * n + j;
+    let q = own + pair.y * n + j;
+    let x = scratch[p];
+    let y = scratch[q];
+    scratch[p] = cosine * x - sine * y;
+    scratch[q] = sine * x + cosine * y;
+    let u = scratch[${vectors} + p];
+    let v = scratch[${vectors} + q];
+    scratch[${vectors} + p] = cosine * u - sine * v;
+    scratch[${vectors} + q] = sine * u + cosine * v;
   }
-${endOfSweep}
 }
+storageBarrier();
+for (var e = me; e < ${(players / 2) * n}; e += ${MATRIX_LANES}) {
+  let pair = pair_of(round, e / n);
+  let i = e % n;
+  let cosine = scratch[own + ${turns} + 2 * (e / n)];
+  let sine = scratch[own + ${turns} + 2 * (e / n) + 1];
+  if (sine != 0.0f) {
+    let p = own + i * n + pair.x;
+    let q = own + i * n + pair.y;
+    let x = scratch[p];
+    let y = scratch[q];
+    scratch[p] = select(cosine * x - sine * y, 0.0f, i == pair.y);
+    scratch[q] = select(sine * x + cosine * y, 0.0f, i == pair.x);
+  }
+}
+storageBarrier();
+${endOfSweep(n)}`;
+  const finish = `let scale = scratch[own + ${scale}];
 for (var e = me; e < n; e += ${MATRIX_LANES}) {
   let mine = scratch[own + e * n + e];
   var rank = 0;
@@ -125,52 +132,51 @@ for (var e = me; e < n; e += ${MATRIX_LANES}) {
   for (var i = 0; i < n; i++) { make(out + n + i * n + rank, scratch[own + ${vectors} + e * n + i]); }
 }
 ${notANumberUnlessFinite(shader, n + n * n)}`;
+  return [once(n * n, start), { steps: MOST_SWEEPS * roundsOf(n), work: 3 * n * n, text, carries: "turned" }, once(n * n, finish)];
 }
 
 /** u [m, n], s [n], v [n, n]: a = u·diag(s)·vᵀ, descending. */
-export function svdBody(shader: Shader, m: number, n: number): string {
+export function svdPhases(shader: Shader, m: number, n: number): Phase[] {
   declareTournament(shader, n);
   const players = playersOf(n);
-  const [vectors, squares] = [m * n, m * n + n * n];
+  const [vectors, squares, scale] = [m * n, m * n + n * n, svdScratch(m, n) - 1];
   const [values, right] = [m * n, m * n + n];
-  return `let scale = scale_of(lane, a);
+  const start = `let scale = scale_of(lane, a);
+if (me == 0) { scratch[own + ${scale}] = scale; }
 for (var e = me; e < m * n; e += ${MATRIX_LANES}) { scratch[own + e] = given(a + e) / scale; }
-for (var e = me; e < n * n; e += ${MATRIX_LANES}) { scratch[own + ${vectors} + e] = select(0.0f, 1.0f, e / n == e % n); }
-storageBarrier();
-for (var sweep = 0; sweep < ${MOST_SWEEPS}; sweep++) {
-  for (var round = 0; round < ${players - 1}; round++) {
-    for (var t = me; t < ${players / 2}; t += ${MATRIX_LANES}) {
-      let pair = pair_of(round, t);
-      if (pair.y < n) {
-        var x = 0.0f;
-        var y = 0.0f;
-        var c = 0.0f;
-        for (var i = 0; i < m; i++) {
-          let p = scratch[own + i * n + pair.x];
-          let q = scratch[own + i * n + pair.y];
-          x += p * p;
-          y += q * q;
-          c += p * q;
-        }
-        if (x >= ${NOTHING} && y >= ${NOTHING} && abs(c) > ${EPSILON} * ${Math.max(2, Math.ceil(Math.sqrt(m)))}.0f * sqrt(x) * sqrt(y)) {
-          let turn = rotation(x, c, y);
-          atomicStore(&turned, 1u);
-          for (var i = 0; i < m + n; i++) {
-            // Rows of the vectors follow those of the columns.
-            let p = own + i * n + pair.x;
-            let q = own + i * n + pair.y;
-            let u = scratch[p];
-            let v = scratch[q];
-            scratch[p] = turn.x * u - turn.y * v;
-            scratch[q] = turn.y * u + turn.x * v;
-          }
-        }
+for (var e = me; e < n * n; e += ${MATRIX_LANES}) { scratch[own + ${vectors} + e] = select(0.0f, 1.0f, e / n == e % n); }`;
+  const text = `let round = step % ${roundsOf(n)};
+for (var t = me; t < ${players / 2}; t += ${MATRIX_LANES}) {
+  let pair = pair_of(round, t);
+  if (pair.y < n) {
+    var x = 0.0f;
+    var y = 0.0f;
+    var c = 0.0f;
+    for (var i = 0; i < m; i++) {
+      let p = scratch[own + i * n + pair.x];
+      let q = scratch[own + i * n + pair.y];
+      x += p * p;
+      y += q * q;
+      c += p * q;
+    }
+    if (x >= ${NOTHING} && y >= ${NOTHING} && abs(c) > ${EPSILON} * ${Math.max(2, Math.ceil(Math.sqrt(m)))}.0f * sqrt(x) * sqrt(y)) {
+      let turn = rotation(x, c, y);
+      atomicStore(&turned, 1u);
+      for (var i = 0; i < m + n; i++) {
+        // Rows of the vectors follow those of the columns.
+        let p = own + i * n + pair.x;
+        let q = own + i * n + pair.y;
+        let u = scratch[p];
+        let v = scratch[q];
+        scratch[p] = turn.x * u - turn.y * v;
+        scratch[q] = turn.y * u + turn.x * v;
       }
     }
-    storageBarrier();
   }
-${endOfSweep}
 }
+storageBarrier();
+${endOfSweep(n)}`;
+  const finish = `let scale = scratch[own + ${scale}];
 for (var j = me; j < n; j += ${MATRIX_LANES}) {
   var square = 0.0f;
   for (var i = 0; i < m; i++) { square += scratch[own + i * n + j] * scratch[own + i * n + j]; }
@@ -219,6 +225,7 @@ if (me == 0) {
   }
 }
 ${notANumberUnlessFinite(shader, m * n + n + n * n)}`;
+  return [once(m * n, start), { steps: MOST_SWEEPS * roundsOf(n), work: 2 * m * n, text, carries: "turned" }, once(m * n, finish)];
 }
 
 /** Lines that make every result NaN where an element of the matrix is not finite. */
