@@ -1,9 +1,9 @@
 /**
  * Memory of the device: hands out blocks of one WebAssembly memory that starts small and grows. Two-level segregated
  * fit (Masmano et al., "TLSF: a new dynamic memory allocator for real-time systems", ECRTS 2004): a free block is filed
- * under the power of two of its size and one of four steps within, and merged with its neighbors, so both directions take
- * constant time. The last few small blocks that were freed wait for a request of their size before they are: a loop asks
- * for the same sizes in every turn. Knows nothing about buffers, dtypes or programs.
+ * under the power of two of its size and one of four steps within, and merged with its neighbors, so both directions
+ * take constant time. The last few small blocks that were freed wait for a request of their size before they are: a
+ * loop asks for the same sizes in every turn. Knows nothing about buffers, dtypes or programs.
  */
 import { DeviceError } from "@dormouse/tensor";
 
@@ -15,7 +15,7 @@ const pageBytes = 65536;
 /** Memory is taken from the engine in steps of at least this many pages: 1 MiB. */
 const growthPages = 16;
 const steps = 4;
-/** How many freed blocks wait whole, and how large they may be: those of a loop over a small model, and little memory. */
+/** How many freed blocks wait whole, and how large they may be: those of a small model's step, and little memory. */
 const waitingBlocks = 8;
 const waitingBytes = 65536;
 
@@ -70,6 +70,8 @@ const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} Mi
 /** The allocator of one memory. */
 export class Arena {
   readonly memory: WebAssembly.Memory;
+  /** How often the memory has grown: every time, views of it have to be made anew. */
+  growths = 0;
   readonly #maximumBytes: number;
   readonly #bins: (Block | null)[] = new Array<Block | null>(27 * steps).fill(null);
   readonly #waiting: Block[] = [];
@@ -225,6 +227,7 @@ export class Arena {
     if (this.memory.buffer.byteLength + pages * pageBytes > this.#maximumBytes) return false;
     try {
       this.memory.grow(pages);
+      this.growths++;
       return true;
     } catch {
       // A RangeError: the engine or the operating system refuses, which the caller reports.

@@ -178,6 +178,7 @@ class WasmBackend implements CpuBackend {
   /** Set when a program trapped: what it left in memory, and where its threads are, is unknown. */
   #failed = false;
   /** Views of the memory; made anew when it has grown. */
+  #growths = -1;
   #bytes = new Uint8Array(0);
   #words = new Int32Array(0);
   #floats = new Float32Array(0);
@@ -324,8 +325,10 @@ class WasmBackend implements CpuBackend {
   }
 
   #refresh(): void {
+    // Asking a shared memory for its buffer takes a tenth of a microsecond.
+    if (this.#growths === this.#arena.growths) return;
+    this.#growths = this.#arena.growths;
     const { buffer } = this.#arena.memory;
-    if (this.#bytes.buffer === buffer) return;
     this.#bytes = new Uint8Array(buffer);
     this.#words = new Int32Array(buffer);
     this.#floats = new Float32Array(buffer);
