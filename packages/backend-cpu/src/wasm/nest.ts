@@ -161,6 +161,31 @@ export class Nest {
     });
   }
 
+  /**
+   * The first i of from, from + step, … at which `found` holds; the first that is not below `to` where it never does.
+   * `from` is always tried.
+   */
+  search(from: Integer, to: Integer, step: number, found: (i: Integer) => Integer): Integer {
+    const i = this.f.local("i32");
+    this.#depths.set(i, this.depth + 1);
+    let stop: Integer;
+    const code = this.#frame(() => {
+      stop = found(i);
+    });
+    this.#push((f) => {
+      f.set(i, from);
+      f.block((exit) =>
+        f.loop((again) => {
+          run(f, code);
+          f.branchIf(exit, stop);
+          f.increase(i, step);
+          f.branchIf(again, i32.lt_s(i, to));
+        }),
+      );
+    });
+    return this.here(i);
+  }
+
   /** if (condition) body(). Values held inside may be computed before the branch. */
   when(condition: Integer, body: () => void): void {
     const code = this.#frame(body);

@@ -92,9 +92,9 @@ function argmax(values: Values, dtype: DType): Reducer {
   const lowest = isFloat(dtype) ? -Infinity : dtype === "int32" ? -2147483648 : 0;
   const hold = (mask: Vector): Vector => values.nest.here(mask);
   const beats = (value: Value, best: Value): Vector => {
-    const larger = values.less(dtype, best, value);
-    if (!isFloat(dtype)) return larger;
-    return v128.or(larger, v128.andnot(values.isNaN(dtype, value), values.isNaN(dtype, best)));
+    if (!isFloat(dtype)) return values.less(dtype, best, value);
+    // Neither is less than or equal to a NaN; the first NaN stays.
+    return v128.andnot(values.equal(dtype, best, best), values.lessEqual(dtype, value, best));
   };
   const choose = (mask: Vector, [a, at]: State, [b, bt]: State): State => [
     values.select(mask, a!, b!),

@@ -208,6 +208,51 @@ describe("reductions", () => {
       });
     }
   }
+  for (const dtype of ["float32", "float64", "int32"] as const) {
+    // Above 128 columns and 2^16 elements: a few rows at a time.
+    test.each([[521, 131], [512, 128], [70, 1001]])(`${dtype} of long columns [%i, %i], with an axis around them`, (rows, columns) => {
+      const length = 2 * rows * columns;
+      for (const combine of ["sum", "max", "argmax"] as const) {
+        const to = combine === "argmax" ? "int32" : dtype;
+        const x = load(dtype, 0, affine(0, rows * columns, 1, columns));
+        const padded = load(dtype, 0, affine(-columns, rows * columns, 1, columns), { valid: [{ ...affine(-1, 0, 0, 1), below: rows - 1 }], fill: 2 });
+        for (const body of [x, op("mul", dtype, padded, x)]) {
+          const kernel: LoopKernel = {
+            kind: "loop", outer: [2, columns], inner: [rows],
+            args: [read(dtype, length), write(to, 2 * columns), write(to, 2 * columns)],
+            stages: [
+              reduce(combine, body), store(1, [columns, 1, 0], result(to, 0), "outer"),
+              store(2, [columns, 1, 0], op("mul", to, result(to, 0), constant(to, 2)), "outer"),
+            ],
+          };
+          check(generateLoop, kernel, inputsOf(kernel, combine !== "sum"), dtype === "float64" ? 1e-13 : 2e-5);
+        }
+      }
+    });
+  }
+  test("argmax of rows: the first of equals, the first NaN, infinities, and elements computed on the way", () => {
+    const columns = 131;
+    const rowsOf: ((i: number) => number)[] = [
+      () => -Infinity, () => NaN, (i) => (i === 130 ? -Infinity : NaN), (i) => (i === 77 || i === 129 ? NaN : i === 3 ? Infinity : i),
+      (i) => (i < 40 ? -0 : 0), (i) => -i, (i) => i, (i) => (i % 50 === 49 ? 5 : -5), (i) => (i === 130 ? NaN : -1), (i) => (i === 64 ? Infinity : i),
+    ];
+    for (const dtype of ["float32", "float64"] as const) {
+      const x = load(dtype, 0, affine(0, columns, 1));
+      const bias = load(dtype, 1, affine(0, 0, 1));
+      for (const body of [x, op("sub", dtype, x, bias), op("neg", dtype, op("abs", dtype, x))]) {
+        const kernel: LoopKernel = {
+          kind: "loop", outer: [rowsOf.length], inner: [columns],
+          args: [read(dtype, rowsOf.length * columns), read(dtype, columns), write("int32", rowsOf.length)],
+          stages: [reduce("argmax", body), store(2, [1, 0], result("int32", 0), "outer")],
+        };
+        const inputs = inputsOf(kernel);
+        rowsOf.forEach((value, row) => {
+          for (let i = 0; i < columns; i++) inputs[0]![row * columns + i] = value(i);
+        });
+        check(generateLoop, kernel, inputs);
+      }
+    }
+  });
   test("over several axes of many", () => {
     for (const shape of [[3, 4, 5, 6], [2, 1, 9, 8], [5, 3, 2, 2], [2, 40, 3, 50]]) {
       const [a, b, c, d] = stridesOf(shape) as [number, number, number, number];
