@@ -91,3 +91,34 @@ test("a result does not take over a donated argument that a sum beside it still 
   const [scaled, total] = f(tensor([2, 4, 6]));
   expect([await scaled.array(), await total.item()]).toEqual([[1, 2, 3], 6]);
 });
+
+/** An input of a graph, with some numbers in it. */
+const inputOf = (shape: readonly number[]): Tensor => {
+  const input = primitive.buffer(shape, "float32");
+  const length = shape.reduce((product, each) => product * each, 1);
+  input.storage = new HostStorage(Float32Array.from({ length }, (_, i) => Math.sin(i)));
+  return input;
+};
+
+test("what costs little beside a stored value is computed again", () => {
+  const x = inputOf([64, 64]);
+  const t = primitive.tanh(x);
+  const ones = primitive.constant(1, [64, 64]);
+  const plus = primitive.add(t, ones);
+  const minus = primitive.add(primitive.neg(t), ones);
+  const outputs = [
+    primitive.reduce(plus, "max", [0]), primitive.reduce(plus, "max", [1]), primitive.reduce(minus, "sum", [0, 1]),
+  ];
+  // tanh alone.
+  expect(lower({ inputs: [x], outputs }, { key: "tanh" }).program.temporaryBytes).toBe(64 * 64 * 4);
+});
+
+test("of a sum of windows only the part that is read is computed", async () => {
+  const windows = inputOf([2, 5, 6, 3, 3]);
+  const image = primitive.fold(windows, [3, 3], [1, 1], [1, 1], [7, 8]);
+  const graph = { inputs: [windows], outputs: [primitive.slice(image, [0, 1, 1], [1, 1, 2], [2, 5, 3])] };
+  const { program } = lower(graph, { key: "crop" });
+  expect(program.kernels).toMatchObject([{ kind: "loop", outer: [2, 5, 3], inner: [3, 3] }]);
+  const [got] = await runGraph(createReferenceBackend(), graph);
+  expect(differenceOf(got![0]!, interpret(graph.outputs)[0]!, { relative: 1e-6, absolute: 1e-6 })).toBeNull();
+});

@@ -78,15 +78,22 @@ function chooseStored(order: readonly Value[], wanted: Set<Value>, fuse: boolean
   const consumers = new Map<Value, Value[]>(order.map((value) => [value, []]));
   for (const value of order) for (const source of value.sources) consumers.get(source)!.push(value);
   const cost = new Map<Value, number>();
+  /** Cost where what is costly and read elsewhere too has a buffer, as it will if this value is computed twice. */
+  const added = new Map<Value, number>();
   const bodies = new Map<Value, ReadonlySet<number>>();
   for (const value of order) {
-    if (isAnchor(value) || (!fuse && isElementwise(value))) wanted.add(value);
+    const crop = fuse && !wanted.has(value) ? cropOf(value, consumers.get(value)!) : undefined;
+    if (crop) wanted.add(crop);
+    else if (isAnchor(value) || (!fuse && isElementwise(value))) wanted.add(value);
     for (const source of value.sources.map((operand) => underViews(value, operand))) {
       if (mustRead(value, source)) wanted.add(source);
     }
     const inlined = value.sources.filter((source) => source.op !== "input" && !wanted.has(source));
     const own = isElementwise(value) ? (flops[value.op] ?? 1) : value.op === "random" || value.op === "gather" ? flops[value.op]! : 0;
     cost.set(value, own + sum(inlined.map((source) => cost.get(source)!)));
+    const willBeRead = (source: Value): boolean =>
+      cost.get(source)! >= WORTH_STORING && !isMovement(source) && consumers.get(source)!.some((each) => each !== value);
+    added.set(value, own + sum(inlined.map((source) => (willBeRead(source) ? 0 : added.get(source)!))));
     const body = bodyOf(value, inlined, bodies);
     bodies.set(value, body);
     if (body.size > LARGEST_BODY && isElementwise(value)) wanted.add(value);
@@ -105,7 +112,7 @@ function chooseStored(order: readonly Value[], wanted: Set<Value>, fuse: boolean
     }
     sinks.set(value, ends);
     if (value.op === "input" || wanted.has(value) || isMovement(value)) continue;
-    if (ends.size > 1 && cost.get(value)! >= WORTH_STORING) wanted.add(value);
+    if (ends.size > 1 && added.get(value)! >= WORTH_STORING) wanted.add(value);
     if (copied && cost.get(value)! >= WORTH_STORING_BROADCAST) wanted.add(value);
   }
 }
@@ -152,6 +159,16 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, numbe
 
 type IsStored = (value: Value) => boolean;
 
+/** A sum of overlapping windows that step by one, which can be computed at any of its positions alone. */
+const isWindowSum = (value: Value<"fold">): boolean =>
+  !isMovement(value) && value.params.step.every((step) => step === 1);
+
+/** The part of a window sum that is all anybody reads, as where a convolution leaves the padding of its image. */
+const cropOf = (value: Value, consumers: readonly Value[]): Value<"slice"> | undefined =>
+  is(value, "fold") && isWindowSum(value) && consumers.length === 1 && is(consumers[0]!, "slice")
+    ? consumers[0]
+    : undefined;
+
 /** Calls `build` with a nest of the given axes, splitting loop axes until every index is affine. */
 function withNest<T>(lengths: readonly number[], build: (nest: Nest) => T): T {
   const nest = new Nest(lengths);
@@ -176,6 +193,12 @@ function draftsFor(value: Value, isStored: IsStored): Draft[] {
   if (is(value, "argmax")) return [reduction(value, "argmax", [value.params.axis], isStored)];
   if (is(value, "dot")) return [contraction(value, isStored)];
   if (is(value, "scatterAdd")) return [scatter(value, isStored)];
+  if (is(value, "slice")) {
+    const source = value.sources[0]!;
+    if (is(source, "fold") && isWindowSum(source) && !isStored(source)) {
+      return [windowSum(value, source, value.params, isStored)];
+    }
+  }
   if (is(value, "fold") && !isMovement(value)) return [folding(value, isStored)];
   if (is(value, "concat")) return concatenation(value, isStored);
   if (is(value, "pad") && !isMovement(value)) return interiorPadding(value, isStored);
@@ -280,41 +303,49 @@ function scatter(value: Value<"scatterAdd">, isStored: IsStored): Draft {
   });
 }
 
+/** A window sum, or part of it: `target` has the element of `value` at start + step · index. */
+function windowSum(
+  target: Value,
+  value: Value<"fold">,
+  { start, step }: { readonly start: readonly number[]; readonly step: readonly number[] },
+  isStored: IsStored,
+): Draft {
+  const { size, dilation } = value.params;
+  const source = value.sources[0]!;
+  const rank = value.shape.length;
+  const lead = rank - size.length;
+  const counts = source.shape.slice(lead, rank);
+  return withNest([...target.shape, ...size], (nest) => {
+    const lengths = nest.lengths();
+    const loops = nest.indices();
+    const places = value.shape.map((_, axis) => combine([loops[axis]!], [step[axis]!], lengths.length, start[axis]!));
+    const offsets = loops.slice(rank);
+    const windows = size.map((_, i) => combine([places[lead + i]!, offsets[i]!], [1, -dilation[i]!], lengths.length));
+    const conditions = windows.map((window, i) => ({ ...window, below: counts[i]! }));
+    const indices = [...places.slice(0, lead), ...windows, ...offsets];
+    const body = new Tracer(lengths, isStored).traceWhere(source, indices, conditions);
+    const at = address(target, loops.slice(0, rank), lengths.length);
+    return {
+      kind: "loop",
+      outer: nest.lengths(0, rank),
+      inner: nest.lengths(rank),
+      stages: [
+        { kind: "reduce", combine: "sum", dtype: value.dtype, body },
+        { kind: "store", level: "outer", arg: target.id, at, body: { op: "result", dtype: value.dtype, stage: 0 } },
+      ],
+    };
+  });
+}
+
 /** Overlapping windows: a sum over the windows that cover a position, if those are affine; else a scatter. */
 function folding(value: Value<"fold">, isStored: IsStored): Draft {
   const { size, step, dilation } = value.params;
   const source = value.sources[0]!;
   const spatial = size.length;
   const lead = value.shape.length - spatial;
-  if (step.every((s) => s === 1)) {
-    const counts = source.shape.slice(lead, lead + spatial);
-    return withNest([...value.shape, ...size], (nest) => {
-      const lengths = nest.lengths();
-      const loops = nest.indices();
-      const offsets = loops.slice(value.shape.length);
-      const windows = size.map((_, i) => combine([loops[lead + i]!, offsets[i]!], [1, -dilation[i]!], lengths.length));
-      const conditions = windows.map((window, i) => ({ ...window, below: counts[i]! }));
-      const body = new Tracer(lengths, isStored).traceWhere(
-        source,
-        [...loops.slice(0, lead), ...windows, ...offsets],
-        conditions,
-      );
-      return {
-        kind: "loop",
-        outer: nest.lengths(0, value.shape.length),
-        inner: nest.lengths(value.shape.length),
-        stages: [
-          { kind: "reduce", combine: "sum", dtype: value.dtype, body },
-          {
-            kind: "store",
-            level: "outer",
-            arg: value.id,
-            at: address(value, loops.slice(0, value.shape.length), lengths.length),
-            body: { op: "result", dtype: value.dtype, stage: 0 },
-          },
-        ],
-      };
-    });
+  if (isWindowSum(value)) {
+    const whole = { start: value.shape.map(() => 0), step: value.shape.map(() => 1) };
+    return windowSum(value, value, whole, isStored);
   }
   return withNest(source.shape, (nest) => {
     const axes = nest.lengths();
