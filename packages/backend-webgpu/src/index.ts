@@ -33,8 +33,8 @@ export interface WebGpuOptions extends AdapterOptions {
 
 /**
  * A device that computes on the GPU: in browsers and Deno through `navigator.gpu`, in Node through the optional package
- * `webgpu`. Values are read with `await data()`; there is no `dataSync`. float64 is not supported, and
- * float16 where the GPU has `shader-f16`.
+ * `webgpu`. Values are read with `await data()`; there is no `dataSync`. float64 is not supported;
+ * float16 is where the GPU has `shader-f16`.
  *
  * @param options `powerPreference`, an `adapter` or a `device` of your own, `onCompile` for a progress bar,
  *   `profile` to time kernels, `tune` to measure tiles.

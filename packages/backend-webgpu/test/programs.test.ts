@@ -5,6 +5,8 @@ import type { Kernel, Program, Scalar } from "@dormouse/tensor/graph";
 import { expect, test } from "vitest";
 import { type Case, cases, sample } from "../../backend-cpu/test/programs.ts";
 import { affine, apply, argument, constant, execute, load, singleKernel } from "../../backend-cpu/test/support.ts";
+import { findAdapter } from "../src/adapter.ts";
+import { createWebGpuBackend } from "../src/backend.ts";
 import { backend, describeOnGpu, device } from "./gpu.ts";
 
 const oracle = createReferenceBackend();
@@ -83,6 +85,18 @@ describeOnGpu("programs", () => {
     const expected = await execute(oracle, given.program, given.inputs);
     const actual = await execute(backend, given.program, given.inputs);
     expected.forEach((output, i) => expect(difference(given, actual[i]!, output)).toBeNull());
+  });
+
+  test("rows are reduced without operations on subgroups, too", async () => {
+    const gpu = await ((await findAdapter()) as GPUAdapter).requestDevice();
+    expect(gpu.features.has("subgroups")).toBe(false);
+    const plain = createWebGpuBackend(gpu, { name: "webgpu:plain", ownsDevice: true });
+    for (const given of [...quads, long[0]!]) {
+      const expected = await execute(oracle, given.program, given.inputs);
+      const actual = await execute(plain, given.program, given.inputs);
+      expected.forEach((output, i) => expect(difference(given, actual[i]!, output)).toBeNull());
+    }
+    await plain[Symbol.asyncDispose]();
   });
 
   test("float64 is refused by name", () => {

@@ -51,8 +51,11 @@ interface Parts {
   readonly chunk: number;
 }
 
-/** Workgroups that keep a GPU busy, and elements of a row that are worth a workgroup. */
-const BUSY = { groups: 64, elements: 4096 } as const;
+/**
+ * Workgroups from which on a GPU is busy, those that a sum is spread over at most, so that enough loads are under way to
+ * fill the bandwidth of a large one, and elements of a row that are worth a workgroup.
+ */
+const BUSY = { groups: 64, most: 1024, elements: 4096 } as const;
 
 /**
  * Workgroups that share a row. More than one where there are too few rows for a GPU, and where the sums or maxima of a
@@ -65,8 +68,11 @@ export function planParts({ stages }: LoopKernel, plan: RowPlan, groups: number,
       ? stage.level === "outer"
       : stage.combine !== "argmax" && stage.dtype === "float32" && scalarOrder([stage.body]).every(({ op }) => op !== "result"),
   );
-  return isPlain ? Math.min(Math.ceil(length / BUSY.elements), Math.ceil((4 * BUSY.groups) / groups)) : 1;
+  return isPlain ? Math.min(Math.ceil(length / BUSY.elements), Math.ceil(BUSY.most / groups)) : 1;
 }
+
+/** Lanes that bring the parts of a row together. */
+const JOINING = 64;
 
 /** Two dispatches: what each part of a row comes to, then the row. */
 function inParts(kernel: LoopKernel, layout: Layout, target: Target, plan: RowPlan, part: Parts): GeneratedKernel {
@@ -85,29 +91,33 @@ function inParts(kernel: LoopKernel, layout: Layout, target: Target, plan: RowPl
   ];
   const second = new Shader(kernel.args, layout);
   second.useScratch();
+  const final: RowPlan = { lanes: JOINING, rows: LANES / JOINING, innerFirst: true };
   const results = new Map<number, string>();
   const reduced = kernel.stages.flatMap((stage, number): string[] => {
     if (stage.kind !== "reduce") return [];
-    const combiner = combinerOf(second, stage, stage.dtype, number);
+    const combiner = combinerOf(second, stage, stage.dtype, number, target);
     results.set(number, `result${number}`);
     const held = `scratch[(${number * rows}u + row) * ${parts}u + part]`;
     return [
       ...combiner.declare,
-      `for (var part = 0u; part < ${parts}u; part++) { ${combiner.take(held, "0")} }`,
+      `for (var part = member; part < select(0u, ${parts}u, inside); part += ${final.lanes}u) { ${combiner.take(held, "0")} }`,
+      ...combiner.together(final.lanes, 1, "lane - member", "member"),
       `let result${number} = ${combiner.result};`,
     ];
   });
   const index = [...outer.names, ...kernel.inner.map(() => null)];
   const stores = kernel.stages.filter((stage) => stage.kind === "store");
-  const final = [
-    ...place({ lanes: 1, rows: LANES, innerFirst: false }, "group"),
-    `if (row >= ${rows}u) { return; }`,
+  const joined = [
+    ...place(final, "group"),
+    `let inside = row < ${rows}u;`,
     ...outer.lines,
     ...reduced,
-    ...storePass(second, stores, index, results),
+    "if (inside && member == 0u) {",
+    ...indented(storePass(second, stores, index, results)),
+    "}",
   ];
   return {
-    dispatches: [first.finish(Math.ceil(rows / plan.rows) * parts, partial), second.finish(Math.ceil(rows / LANES), final)],
+    dispatches: [first.finish(Math.ceil(rows / plan.rows) * parts, partial), second.finish(Math.ceil(rows / final.rows), joined)],
     clears: [],
     scratchBytes: 4 * kernel.stages.length * rows * parts,
   };
