@@ -117,10 +117,11 @@ describe("progress", () => {
 
 describe("save and load", () => {
   it("brings every dtype back", async () => {
-    const tree = { a: tensor([[1.5, NaN], [-0, Infinity]]), b: [tensor([1, 2], { dtype: "int32" }), tensor([true, false])], c: tensor([0.1], { dtype: "float64" }) };
+    const tree = { a: tensor([[1.5, NaN], [-0, Infinity]]), b: [tensor([1, 2], { dtype: "int32" }), tensor([true, false])], c: tensor([0.1], { dtype: "float64" }), d: tensor([0.1, Infinity, 2 ** -24], { dtype: "float16" }) };
     const path = join(folder, "deep", "tree.safetensors");
     await save(path, tree, { note: "kept" });
     expect(readFileSync(path).toString("latin1")).toContain("kept");
+    expect(readFileSync(path).toString("latin1")).toContain('"d":{"dtype":"F16","shape":[3]');
     expect(await bits(await load(path, tree))).toEqual(await bits(tree));
     expect(readdirSync(join(folder, "deep"))).toEqual(["tree.safetensors"]);
   });

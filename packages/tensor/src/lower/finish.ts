@@ -1,6 +1,6 @@
 /**
- * Makes kernels of drafts: float16 widened, loops collapsed, equal scalars shared, arguments numbered. Two kernels that do the same
- * work on different buffers come out equal, so that a backend compiles them once.
+ * Makes kernels of drafts: float16 widened, loops collapsed, equal scalars shared, arguments numbered. Two kernels that
+ * do the same work on different buffers come out equal, so that a backend compiles them once.
  */
 import { collapseAxes, dropUnitAxes } from "./axes.ts";
 import {
