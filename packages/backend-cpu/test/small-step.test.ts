@@ -70,8 +70,8 @@ function allocatedBytes(f: () => void): number {
   const before = getHeapStatistics().used_heap_size;
   f();
   const after = getHeapStatistics().used_heap_size;
-  const used = ({ heapStatistics }: { heapStatistics: { usedHeapSize: number } }): number => heapStatistics.usedHeapSize;
-  const { statistics } = profiler.stop();
+  // Parameters, both moments of each, the count of steps, the rate, and the loss: a tensor is 13 words of 8 bytes, and
+  // its place in the trees about 8 more. The rest is for steps that are not yet compiled to machine code.
   return statistics.reduce((total, { beforeGC, afterGC }) => total + used(beforeGC) - used(afterGC), after - before);
 }
 
@@ -111,4 +111,29 @@ test("a small step wakes no thread, a large product wakes all", async () => {
   expect(backend.sharedRuns).toBe(1);
   for (let i = 0; i < 1000; i++) step();
   expect(backend.sharedRuns).toBe(1);
+});
+
+test.each([1, 2])("elements are read into an array that exists, whatever their type (%d threads)", async (threads) => {
+  const { backend } = await on(threads);
+  const arrays = [
+    Float32Array.of(1.5, -0, NaN, Infinity), Float64Array.of(Math.PI, -1e300), Int32Array.of(-7, 2 ** 31 - 1),
+    Uint32Array.of(2 ** 32 - 1), Uint8Array.of(0, 1, 255), Uint16Array.of(65535, 3), new Float32Array(0),
+  ];
+  for (const array of arrays) {
+    const buffer = backend.alloc(array.byteLength);
+    backend.write(buffer, array);
+    const copy = array.slice().fill(9);
+    backend.readInto!(buffer, copy);
+    expect(copy).toEqual(array);
+    expect(() => backend.readInto!(buffer, new Float64Array(9))).toThrow("read: bytes 0 to 72 of a buffer of");
+    backend.free(buffer);
+    expect(() => backend.readInto!(buffer, copy)).toThrow(`read: the buffer of ${array.byteLength} bytes was freed`);
+  }
+  // Views into a larger array, and writes that start within the buffer.
+  const buffer = backend.alloc(16);
+  backend.write(buffer, Float32Array.of(9, 1, 2, 9).subarray(1, 3));
+  backend.write(buffer, Float32Array.of(3, 4), 8);
+  const copy = new Float32Array(4);
+  backend.readInto!(buffer, copy);
+  expect([...copy]).toEqual([1, 2, 3, 4]);
 });
