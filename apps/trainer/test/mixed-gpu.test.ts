@@ -51,13 +51,13 @@ describe.skipIf(missing)(`mixed precision on a GPU${missing ? ` (skipped: ${miss
     expect(report.runs.map(({ name }) => name)).toEqual(["mlp", "cnn"]);
     for (const { name, mixed, wide } of report.runs) {
       const [one, other] = [mixed, wide].map(({ history }) => history.at(-1)!);
-      expect(other!.validation!["accuracy"], name).toBeGreaterThan(0.6);
-      expect(Math.abs(one!.validation!["accuracy"]! - other!.validation!["accuracy"]!), name).toBeLessThanOrEqual(0.08);
-      expect(Math.abs(one!.train["loss"]! - other!.train["loss"]!), name).toBeLessThan(0.08);
+      expect(other!.validation!["accuracy"], name).toBeGreaterThan(0.7);
+      expect(one!.validation!["accuracy"], name).toBeGreaterThan(other!.validation!["accuracy"]! - 0.05);
+      expect(one!.train["loss"], name).toBeLessThan(other!.train["loss"]! + 0.05);
       expect(one!.train["loss"], name).not.toBe(other!.train["loss"]);
       expect(new Set(mixed.dtypes)).toEqual(new Set(["float32"]));
-      // 64 steps in all, those that were left out among them.
-      expect(mixed.steps + mixed.skipped, name).toBe(64);
+      // 96 steps in all, those that were left out among them.
+      expect(mixed.steps + mixed.skipped, name).toBe(96);
       expect(mixed.scale, name).toBe(2 ** (16 - mixed.skipped));
     }
   });
@@ -66,7 +66,7 @@ describe.skipIf(missing)(`mixed precision on a GPU${missing ? ` (skipped: ${miss
     const { history, scale, steps, skipped } = report.steep!;
     expect(history[0]!.skippedSteps).toBeGreaterThan(3);
     expect(history.reduce((sum, { skippedSteps }) => sum + skippedSteps!, 0)).toBe(skipped);
-    expect(steps + skipped).toBe(64);
+    expect(steps + skipped).toBe(96);
     expect(scale).toBe(history.at(-1)!.lossScale);
     expect(history.at(-1)!.train["loss"]).toBeLessThan(history[0]!.train["loss"]! / 2);
   });

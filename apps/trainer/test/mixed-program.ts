@@ -5,7 +5,7 @@ import { digits } from "@dormouse/data";
 import { crossEntropy } from "@dormouse/losses";
 import { accuracy } from "@dormouse/metrics";
 import { BatchNorm, Conv2d, Flatten, LayerNorm, Linear, MaxPool2d, Sequential } from "@dormouse/nn";
-import { type LossScaleOptions, type State, adam, lossScaleOf, skippedStepsOf } from "@dormouse/optim";
+import { type LossScaleOptions, type State, adam, cosineDecay, lossScaleOf, skippedStepsOf } from "@dormouse/optim";
 import { cast, div, foldIn, key, relu, reshape, setDevice, treeLeaves } from "@dormouse/tensor";
 import type { Device } from "@dormouse/tensor/graph";
 import { type EpochReport, fit } from "@dormouse/train";
@@ -45,15 +45,15 @@ async function trainOn(
   device: Device, name: keyof typeof models, precision: "float32" | "mixed", lossScale: LossScaleOptions = {},
 ): Promise<MixedRun> {
   setDevice(device);
-  const examples = digits({ count: 480, seed: 0 }).map(({ x, y }) => ({
+  const examples = digits({ count: 600, seed: 0 }).map(({ x, y }) => ({
     x: reshape(div(cast(x, "float32"), 255), [-1, 1, 28, 28]), y,
   }));
   const run = await fit<Sequential>(models[name](), {
     data: { train: examples.slice(0, 400), validation: examples.slice(400) }, loss: crossEntropy, metrics: { accuracy },
-    optimizer: adam({ learningRate: 0.01 }), epochs: 4, batch: 25, precision, lossScale,
+    optimizer: adam({ learningRate: cosineDecay(0.02, 96) }), epochs: 6, batch: 25, precision, lossScale,
   });
   const dtypes = treeLeaves(run.model).map(({ dtype }) => dtype);
-  if (precision === "float32") return { history: run.history, dtypes, scale: 1, steps: 64, skipped: 0 };
+  if (precision === "float32") return { history: run.history, dtypes, scale: 1, steps: 96, skipped: 0 };
   const state = run.state as State;
   const counts = [lossScaleOf(state), state.step, skippedStepsOf(state)];
   const [scale, steps, skipped] = (await Promise.all(counts.map((each) => each.item()))) as [number, number, number];

@@ -43,7 +43,8 @@ describe("--precision mixed", () => {
     const words = [csv, "--target", target, ...more, "--epochs", "60", "--learning-rate", "0.01", "--batch", "16"];
     const [wide, mixed] = [await train(...words), await train(...words, "--precision", "mixed")];
     expect(mixed.metrics["test"]![score]).toBeGreaterThan(0.85);
-    expect(Math.abs(mixed.metrics["test"]![score]! - wide.metrics["test"]![score]!)).toBeLessThanOrEqual(0.1);
+    // Nine rows: one of them may fall on the other side.
+    expect(Math.abs(mixed.metrics["test"]![score]! - wide.metrics["test"]![score]!)).toBeLessThan(0.12);
     expect(historyOf(mixed)[0]!.train).not.toEqual(historyOf(wide)[0]!.train);
   });
 

@@ -8,10 +8,10 @@ import { dataset, digits } from "@dormouse/data";
 import { crossEntropy, mse } from "@dormouse/losses";
 import { accuracy } from "@dormouse/metrics";
 import { BatchNorm, Conv2d, Flatten, Linear, MaxPool2d, Sequential } from "@dormouse/nn";
-import { type State, adam, lossScaleOf, sgd, skippedStepsOf, weightEma } from "@dormouse/optim";
+import { type State, adam, cosineDecay, lossScaleOf, sgd, skippedStepsOf, weightEma } from "@dormouse/optim";
 import { type Tensor, cast, div, foldIn, full, key, mul, relu, reshape, setDevice, tensor, treeLeaves } from "@dormouse/tensor";
 import { type Backend, Device } from "@dormouse/tensor/graph";
-import { type Callback, DivergedError, type FitOptions, checkpoint, fit, reduceRate } from "@dormouse/train";
+import { type Callback, DivergedError, type FitOptions, checkpoint, findLearningRate, fit, reduceRate } from "@dormouse/train";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type SmallModel, small, smallModel } from "./support.ts";
 
@@ -64,7 +64,8 @@ describe.each(["reference", "cpu"])("on %s", (name) => {
     // It grew at least once, as ten steps in a row were fine.
     expect(run.history.at(-1)!.lossScale!).toBeGreaterThan(2 ** (24 - skipped));
     expect(rest.at(-1)!.train["loss"]).toBeLessThan(first!.train["loss"]!);
-    expect(run.history.every(({ gradientNorm }) => Number.isFinite(gradientNorm))).toBe(true);
+    // Null where every step of an epoch was left out.
+    run.history.forEach(({ gradientNorm, skippedSteps }) => expect(Number.isFinite(gradientNorm)).toBe(skippedSteps !== 7));
   });
 
   it("moves weights by gradients below 6e-8 only with a scale", async () => {
@@ -92,17 +93,17 @@ const cnn = () => {
 };
 
 it("trains a convolutional network with batch normalization as float32 does", async () => {
-  const examples = digits({ count: 480, seed: 0 }).map(({ x, y }) => ({ x: reshape(div(cast(x, "float32"), 255), [-1, 1, 28, 28]), y }));
+  const examples = digits({ count: 600, seed: 0 }).map(({ x, y }) => ({ x: reshape(div(cast(x, "float32"), 255), [-1, 1, 28, 28]), y }));
   const options: FitOptions<ReturnType<typeof cnn>> = {
     data: { train: examples.slice(0, 400), validation: examples.slice(400) }, loss: crossEntropy, metrics: { accuracy },
-    optimizer: adam({ learningRate: 0.02 }), epochs: 6, batch: 25,
+    optimizer: adam({ learningRate: cosineDecay(0.02, 128) }), epochs: 8, batch: 25,
   };
   const wide = await fit(cnn(), options);
   const run = await fit(cnn(), { ...options, precision: "mixed" });
   const [one, other] = [wide, run].map(({ history }) => history.at(-1)!);
   expect(one!.validation!["accuracy"]).toBeGreaterThan(0.85);
-  expect(Math.abs(other!.validation!["accuracy"]! - one!.validation!["accuracy"]!)).toBeLessThanOrEqual(0.05);
-  expect(Math.abs(other!.train["loss"]! - one!.train["loss"]!)).toBeLessThan(0.05);
+  expect(other!.validation!["accuracy"]).toBeGreaterThan(one!.validation!["accuracy"]! - 0.05);
+  expect(other!.train["loss"]).toBeLessThan(one!.train["loss"]! + 0.05);
   const norm = run.model.layers[1];
   expect([norm.runningVariance.dtype, run.model.layers[0].weight.dtype]).toEqual(["float32", "float32"]);
   for (const each of await norm.runningVariance.data()) expect(each > 0 && each < 10).toBe(true);
@@ -138,6 +139,27 @@ describe("a run that was stopped", () => {
     const run = fit(smallModel(), mixed({ epochs: 2, callbacks: [checkpoint(folder, { resume: true })] }));
     await expect(run).rejects.toThrow("load: the file has no tensor state.links.0.scale; load it into the model it was saved from");
   });
+});
+
+it("holds as much memory after eight epochs as after two, whatever is left out", async () => {
+  const device = devices["cpu"]!;
+  const held: number[] = [];
+  const watch: Callback<SmallModel> = { epoch: () => void held.push(device.statistics.buffers) };
+  const run = await fit(smallModel(), mixed({ epochs: 8, lossScale: { initial: 2 ** 24, growthInterval: 10 }, callbacks: [watch] }));
+  expect(run.history.slice(2).some(({ skippedSteps }) => skippedSteps! > 0)).toBe(true);
+  expect(held[7]).toBe(held[1]);
+});
+
+it("finds a learning rate, without touching the model", async () => {
+  const model = smallModel();
+  const before = await bits(model);
+  const { loss, data } = small();
+  const find = (precision: "mixed" | "float32") => findLearningRate(model, { data: data.train, loss, batch: 16, steps: 30, to: 0.1, precision });
+  const [curve, wide] = [await find("mixed"), await find("float32")];
+  expect(curve.rates).toEqual(wide.rates);
+  expect(curve.losses).not.toEqual(wide.losses);
+  curve.losses.forEach((each, i) => expect(Math.abs(each - wide.losses[i]!)).toBeLessThan(0.02));
+  expect(await bits(model)).toEqual(before);
 });
 
 it("lowers a rate inside the scale", async () => {
