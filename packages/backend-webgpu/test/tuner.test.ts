@@ -82,6 +82,28 @@ describeOnGpu("a tuner", () => {
     60_000,
   );
 
+  // What is computed of the operands while they are loaded: quads along the results and along the sum, and repeated rows.
+  test.each([[64, 64, 64], [67, 36, 44], [36, 67, 45]])("operands of a product [%i, %i] with %i steps may be computed", async (m, n, k) => {
+    const plain = product(m, n, k);
+    const kernel: ContractKernel = {
+      ...plain,
+      args: [...plain.args, argument(k), argument(k * n)],
+      lhs: apply("mul", [plain.lhs, apply("exp", [load(3, affine([0, 0, 1]))])]),
+      rhs: apply("max", [apply("sub", [plain.rhs, load(4, affine([0, 1, n]))]), plain.rhs]),
+    };
+    const program: Program = singleKernel(kernel);
+    const inputs = [numbers(m * k, 1), numbers(k * n, 2), numbers(k, 3), numbers(k * n, 4)];
+    const [wanted] = await execute(createReferenceBackend(), program, inputs);
+    for (const tile of ["64x64", "16x16"]) {
+      const storage: TuningStorage = { getItem: () => tile, setItem: () => expect.unreachable() };
+      const gpu = await requestDevice((await findAdapter()) as GPUAdapter);
+      const own = createWebGpuBackend(gpu, { name: "webgpu:test", ownsDevice: true, tune: storage });
+      const [got] = await execute(own, program, inputs);
+      Array.from(got!).forEach((value, i) => expect(Math.abs(value - wanted![i]!)).toBeLessThan(2e-5));
+      await own[Symbol.asyncDispose]();
+    }
+  }, 60_000);
+
   const compute = async (on: NonNullable<typeof device>): Promise<readonly number[]> => {
     setDevice(on);
     const a = tensor(numbers(40 * 33, 1), { shape: [40, 33] });

@@ -12,8 +12,8 @@ import { sizeOf } from "@dormouse/tensor/graph";
 import { generateLoop, storePass } from "./loop.ts";
 import { storeQuads } from "./map.ts";
 import {
-  type Side, blocksOf, declareOperand, declareTile, hasVectors, innermost, isTurned, lanesAlong, loadBlock, loadOf, pageOf, putBlock,
-  putElements, quadGroup,
+  type Side, blocksOf, declareOperand, declareTile, hasVectors, innermost, isTurned, lanesAlong, loadBlock, pageOf, putBlock,
+  putElements, quadsOf,
 } from "./operand.ts";
 import { isQuadAlong, quadAlong, quadsLoaded } from "./quads.ts";
 import { scalarOrder } from "./scalar.ts";
@@ -122,9 +122,7 @@ function product(kernel: ContractKernel, layout: Layout, plan: Plan): Dispatch {
   const { sizes, tile, parts, chunk, pages, slow, fast, quads } = plan;
   const lanes = lanesOf(tile);
   const type = typeOf[dtype];
-  const loaded = [slow, fast].flatMap((side) =>
-    hasVectors(side) && quadGroup(kernel, side.body, side.axis) !== null ? [loadOf(side.body)!.arg] : [],
-  );
+  const loaded = [slow, fast].flatMap((side) => (hasVectors(side) ? (quadsOf(kernel, side)?.args ?? []) : []));
   const stored = quads === null || parts > 1 ? [] : [
     ...stores.map(({ arg }) => arg),
     ...quadsLoaded(stores.map(({ body }) => body), (_, at) => isQuadAlong(at, quads)),

@@ -8,9 +8,9 @@
  * put into the tile, while the GPU multiplies what was there.
  */
 import type { ContractKernel, Scalar } from "@dormouse/tensor/graph";
-import { isQuadAlong } from "./quads.ts";
-import { emitScalars } from "./scalar.ts";
-import { type Shader, affineText, indented, typeOf, unravel } from "./shader.ts";
+import { emitQuad, isQuadAlong, quadAlong, quadsLoaded } from "./quads.ts";
+import { emitScalars, scalarOrder } from "./scalar.ts";
+import { type Shader, indented, typeOf, unravel } from "./shader.ts";
 
 /** One side of a product, as its tile has it. */
 export interface Side {
@@ -58,29 +58,31 @@ export function innermost({ batch, m, n, k }: ContractKernel, group: "m" | "n" |
   return within < 0 ? -1 : before + within;
 }
 
-/** The load that an operand is, as it is or of halves that are converted; null where it is anything else. */
-export function loadOf(operand: Scalar): Extract<Scalar, { readonly op: "load" }> | null {
-  if (operand.op === "load") return operand;
-  return operand.op === "cast" && operand.sources[0]!.dtype === "float16" ? loadOf(operand.sources[0]!) : null;
+/** Arguments of which an operand loads quads along a group of axes; none where its innermost axis is no number of quads. */
+function quadsAlong(kernel: ContractKernel, body: Scalar, group: "m" | "n" | "k"): number[] {
+  const axis = innermost(kernel, group);
+  if (axis < 0 || axesOf(kernel)[axis]! % 4 !== 0) return [];
+  return quadsLoaded([body], (_, at) => isQuadAlong(at, axis));
 }
 
-/** The group along which a load passes quads, or null. */
-export function quadGroup(kernel: ContractKernel, operand: Scalar, side: "m" | "n"): "k" | "m" | "n" | null {
-  const body = loadOf(operand);
-  if (body === null || body.indirect?.length || body.valid?.length) return null;
-  const passes = (group: "m" | "n" | "k"): boolean => {
-    const axis = innermost(kernel, group);
-    return axis >= 0 && axesOf(kernel)[axis]! % 4 === 0 && isQuadAlong(body.at, axis);
-  };
-  return passes(side) ? side : passes("k") ? "k" : null;
+/** The group along which most of an operand lies in quads, and the arguments that do; null where none does. */
+export function quadsOf(kernel: ContractKernel, { body, axis }: Side): { readonly group: "k" | "m" | "n"; readonly args: readonly number[] } | null {
+  const [side, sum] = [quadsAlong(kernel, body, axis), quadsAlong(kernel, body, "k")];
+  if (side.length === 0 && sum.length === 0) return null;
+  return side.length >= sum.length ? { group: axis, args: side } : { group: "k", args: sum };
 }
 
 /** Whether neighbors in memory are steps of the sum rather than results. */
-function runsAlongSum(kernel: ContractKernel, { body, axis }: Side): boolean {
-  const group = quadGroup(kernel, body, axis);
-  if (group !== null) return group === "k";
-  const load = loadOf(body);
-  return load === null || Math.abs(load.at.strides[innermost(kernel, "k")] ?? 0) === 1;
+function runsAlongSum(kernel: ContractKernel, side: Side): boolean {
+  const quads = quadsOf(kernel, side);
+  if (quads !== null) return quads.group === "k";
+  const [across, along] = [innermost(kernel, side.axis), innermost(kernel, "k")];
+  let votes = 0;
+  for (const scalar of scalarOrder([side.body])) {
+    if (scalar.op !== "load") continue;
+    votes += Number(Math.abs(scalar.at.strides[along] ?? 0) === 1) - Number(Math.abs(scalar.at.strides[across] ?? 0) === 1);
+  }
+  return votes > 0;
 }
 
 /**
@@ -91,7 +93,7 @@ export function declareOperand(shader: Shader, kernel: ContractKernel, side: Sid
   const { axis, operand, body, length, extent } = side;
   const steps = kernel.k.reduce((product, each) => product * each, 1);
   const type = typeOf[kernel.dtype];
-  const group = hasVectors(side) ? quadGroup(kernel, body, axis) : null;
+  const group = hasVectors(side) ? (quadsOf(kernel, side)?.group ?? null) : null;
   const of = { z: unravel("batch", kernel.batch, "z"), at: unravel("place", kernel[axis], axis), k: unravel("step", kernel.k, "k") };
   const nothing = (lengths: readonly number[]): null[] => lengths.map(() => null);
   const index = [
@@ -106,12 +108,10 @@ export function declareOperand(shader: Shader, kernel: ContractKernel, side: Sid
   const found = [place, ...of.z.lines, ...of.at.lines, ...of.k.lines];
   const define = (name: string, result: string, lines: readonly string[]): void =>
     shader.declare([`fn ${name}(batch: u32, at: u32, step: u32) -> ${result} {`, ...indented(lines), "}"].join("\n"));
-  const load = loadOf(body);
-  if (group !== null && load !== null) {
-    const four = shader.loadQuad(load.arg, affineText(load.at, index));
+  if (group !== null) {
+    const { lines, values } = emitQuad(shader, [body], quadAlong(innermost(kernel, group), index), new Map());
     const bound = isWhole ? [] : [`if (step >= ${steps}u) { return vec4<${type}>(); }`];
-    define(operand, `vec4<${type}>`, [...bound, ...found, `return ${four};`]);
-    return;
+    return define(operand, `vec4<${type}>`, [...bound, ...found, ...lines, `return ${values[0]!};`]);
   }
   const { lines, values } = emitScalars([body], { shader, index, results: new Map() });
   const bound = isWhole ? [] : [`if (step >= ${steps}u) { return ${type}(); }`];

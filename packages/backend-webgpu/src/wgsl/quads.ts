@@ -61,6 +61,8 @@ export function emitQuad(
 ): { readonly lines: readonly string[]; readonly values: readonly string[] } {
   const lines: string[] = [];
   const given = new Map<Scalar, string>();
+  /** What is a vector already. */
+  const wholes = new Map<Scalar, string>();
   const parameters: string[] = [];
   /** Operands of the four calls. */
   const operands: string[][] = [[], [], [], []];
@@ -77,17 +79,27 @@ export function emitQuad(
     const value = isQuad(arg, at) ? shader.loadQuad(arg, address(at)) : shader.load(arg, affineText(at, indices[0]!))!;
     lines.push(`let ${held} = ${value};`);
     given.set(scalar, take(typeOf[dtype], (i) => (isQuad(arg, at) ? `${held}[${i}]` : held)));
+    wholes.set(scalar, isQuad(arg, at) ? held : `vec4<${typeOf[dtype]}>(${held})`);
   }
   const moved = new Set(order.flatMap((scalar) => (given.has(scalar) ? [] : axesOf(scalar))));
+  for (const scalar of order) {
+    // Halves are computed with as they are loaded.
+    const under = scalar.op === "cast" && scalar.sources[0]!.dtype === "float16" ? wholes.get(scalar.sources[0]!) : undefined;
+    if (under !== undefined && scalar.dtype === "float32") wholes.set(scalar, under);
+  }
   const index = indices[0]!.map((name, axis) =>
     name !== null && moved.has(axis) ? take("i32", (i) => indices[i]![axis]!, `at${axis}`) : null,
   );
   const names = new Map<number, string>();
   for (const scalar of order) {
-    if (scalar.op !== "result" || names.has(scalar.stage)) continue;
+    if (scalar.op !== "result") continue;
     const { name, type, isVector } = results.get(scalar.stage)!;
+    if (isVector) wholes.set(scalar, name);
+    if (names.has(scalar.stage)) continue;
     names.set(scalar.stage, take(type, (i) => (isVector ? `${name}[${i}]` : name)));
   }
+  const whole = bodies.map((body) => wholes.get(body));
+  if (whole.every((value) => value !== undefined)) return { lines, values: whole };
   const { lines: inside, values } = emitScalars(bodies, { shader, index, results: names, given });
   const element = shader.fresh("element");
   const types = bodies.map(({ dtype }) => typeOf[dtype]);

@@ -21,7 +21,8 @@ fn rhs(batch: u32, at: u32, step: u32) -> vec4<f32> {
   let place = min(at, 68u);
   let n0 = i32(place);
   let k0 = i32(step);
-  return load_quad_float32_1(n0 + k0 * 72);
+  let four1 = load_quad_float32_1(n0 + k0 * 72);
+  return four1;
 }
 var<workgroup> tile_rhs: array<vec4<f32>, 256>;
 fn put(batch: u32, slow: u32, fast: u32, product: vec4<f32>) {

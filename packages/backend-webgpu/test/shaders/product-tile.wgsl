@@ -9,24 +9,22 @@ fn lhs(batch: u32, at: u32, step: u32) -> vec4<f32> {
   let place = at;
   let m0 = i32(place);
   let k0 = i32(step);
-  return load_quad_float32_0(m0 * 64 + k0);
+  let four0 = load_quad_float32_0(m0 * 64 + k0);
+  return four0;
 }
 var<workgroup> tile_lhs: array<vec4<f32>, 1024>;
 fn rhs(batch: u32, at: u32, step: u32) -> vec4<f32> {
   let place = at;
   let n0 = i32(place);
   let k0 = i32(step);
-  return load_quad_float32_1(n0 + k0 * 256);
+  let four2 = load_quad_float32_1(n0 + k0 * 256);
+  return four2;
 }
 var<workgroup> tile_rhs: array<vec4<f32>, 1024>;
-fn element1(x0: f32) -> f32 {
-  return x0;
-}
 fn put(batch: u32, slow: u32, fast: u32, product: vec4<f32>) {
   let m0 = i32(slow);
   let n0 = i32(fast);
-  let four2 = vec4<f32>(element1(product[0]), element1(product[1]), element1(product[2]), element1(product[3]));
-  store_quad_float32_2(m0 * 256 + n0, four2);
+  store_quad_float32_2(m0 * 256 + n0, product);
 }
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group_id: vec3u, @builtin(local_invocation_index) lane: u32) {
