@@ -53,9 +53,12 @@ const longestWork = 6;
 
 /** Rows that long columns are reduced by at a time: 16 take 0.28 ms for 4096 x 1000, 64 take 0.38 ms. */
 export const rowsAtOnce = 16;
-/** Columns from which on that pays, with the elements of a column below each other. */
+/** Rows, columns and elements from which on that pays. */
+const fewestRows = 4 * rowsAtOnce;
 const fewestColumns = 128;
-const columnElements = 1 << 16;
+const fewestElements = 1 << 16;
+/** The most columns whose sums fit half of a second cache. */
+const mostColumns = 1 << 15;
 
 /** Strips of columns that should be left for the threads to share. */
 const fewestStrips = 4;
@@ -76,7 +79,8 @@ export function planLoop(kernel: LoopKernel, wide: boolean): LoopPlan {
     if (cost <= best.cost) best = { ...candidate, cost };
   }
   const instructions = Math.max(...kernel.stages.map(({ body }) => workOf(body)));
-  // Columns are read a strip at a time: 256 bytes wide, a 4096 x 1000 sum takes 0.7 ms, 64 bytes wide 1.6 ms.
+  // Columns are read a strip at a time: 256 bytes wide, a 4096 x 1000 sum down all rows at once takes 0.7 ms, 64 bytes
+  // wide 1.6 ms.
   const light = hasReduce && !best.horizontal ? Math.max(4, Math.min(16, best.lane.extent / fewestStrips / 4)) : 4;
   const few = instructions < 30 || wide || (best.horizontal && hasReduce) ? 2 : 1;
   const many = sizeOf([...kernel.outer, ...kernel.inner]) >= worthUnrolling * instructions;
@@ -95,7 +99,8 @@ function hasLongColumns({ stages }: LoopKernel, inner: readonly LoopAxis[], lane
   const [rows] = inner;
   if (first?.kind !== "reduce" || inner.length !== 1 || lane.axis < 0) return false;
   if (!rest.every((stage) => stage.kind === "store" && stage.level === "outer")) return false;
-  return lane.extent >= fewestColumns && rows!.extent * lane.extent >= columnElements;
+  if (rows!.extent < fewestRows || lane.extent < fewestColumns || lane.extent > mostColumns) return false;
+  return rows!.extent * lane.extent >= fewestElements;
 }
 
 /** Expressions along the row that several stages share, each costly by itself, none below another. */
