@@ -70,8 +70,8 @@ function allocatedBytes(f: () => void): number {
   const before = getHeapStatistics().used_heap_size;
   f();
   const after = getHeapStatistics().used_heap_size;
-  // Parameters, both moments of each, the count of steps, the rate, and the loss: a tensor is 13 words of 8 bytes, and
-  // its place in the trees about 8 more. The rest is for steps that are not yet compiled to machine code.
+  const used = ({ heapStatistics }: { heapStatistics: { usedHeapSize: number } }) => heapStatistics.usedHeapSize;
+  const { statistics } = profiler.stop();
   return statistics.reduce((total, { beforeGC, afterGC }) => total + used(beforeGC) - used(afterGC), after - before);
 }
 
