@@ -325,7 +325,7 @@ class WasmBackend implements CpuBackend {
   }
 
   #refresh(): void {
-    // Asking a shared memory for its buffer takes a tenth of a microsecond.
+    // Asking a memory for its buffer takes 15 ns, a shared one 40, and a step asks several times.
     if (this.#growths === this.#arena.growths) return;
     this.#growths = this.#arena.growths;
     const { buffer } = this.#arena.memory;
