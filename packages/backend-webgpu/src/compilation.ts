@@ -48,8 +48,8 @@ export function compileProgram(
     const whenReady = pipelines.map(async (pipeline) => await pipeline);
     return Promise.all(whenReady).then((all) => new GpuExecutable(program, plan, all));
   };
-  // Who waits for one shader can wait for the plans of the others, too.
-  advance(() => !(pipelines.at(-1) instanceof Promise));
+  // Who waits for one shader, or behind another program, can wait for the plans too.
+  if (cache.isSettled) advance(() => !(pipelines.at(-1) instanceof Promise));
   if (!isLeft()) return finish();
   const inTurns = async (): Promise<GpuExecutable> => {
     while (isLeft()) {

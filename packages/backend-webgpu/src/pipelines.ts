@@ -36,6 +36,11 @@ export class PipelineCache {
     return this.#done;
   }
 
+  /** Whether shaders were asked for, and all of them are there. */
+  get isSettled(): boolean {
+    return this.#total > 0 && this.#done === this.#total;
+  }
+
   /** The pipeline of a shader, at once if it is known. `what` names the kernel in an error. */
   get(wgsl: string, writable: readonly boolean[], what: string): Pipeline | Promise<Pipeline> {
     const known = this.#pipelines.get(wgsl);
