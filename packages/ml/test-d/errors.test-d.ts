@@ -41,7 +41,7 @@ add(square, [1, 2]);
 // @ts-expect-error a text is not a number
 tensor(["1"]);
 // @ts-expect-error a dtype that is none
-cast(square, "float16");
+cast(square, "bfloat16");
 // @ts-expect-error a misspelled option
 sum(square, { axes: 0 });
 // @ts-expect-error a promise is not a device
