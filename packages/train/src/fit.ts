@@ -163,13 +163,14 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
     else if (by) current = { ...current, ...by };
   };
   for (const callback of callbacks) change(await callback.start?.(current));
-  const before = current.history.reduce((sum, { seconds }) => sum + seconds, 0);
-  if (before >= maxSeconds) reason = "out of time";
-  const begun = performance.now() - current.seconds * 1000;
+  /** Of the epochs that are finished: what callbacks take between epochs is not trained. */
+  const trainedSeconds = (): number => current.history.reduce((sum, { seconds }) => sum + seconds, 0);
+  if (trainedSeconds() >= maxSeconds) reason = "out of time";
 
   for (let epoch = current.history.length; epoch < epochs && reason === "finished"; epoch++) {
     const started = performance.now() - current.seconds * 1000;
     const entered = performance.now();
+    const before = trainedSeconds();
     let reported = entered;
     const first = current.step;
     const runKey = key(seed);
@@ -190,7 +191,7 @@ export async function fit<M extends object>(model: M, options: FitOptions<M>): P
       release(x, y);
       const now = performance.now();
       current = { ...current, model: next, state, totals, average, step: current.step + 1, seconds: (now - started) / 1000 };
-      if (before * 1000 + now - begun >= maxSeconds * 1000) reason = "out of time";
+      if (before + current.seconds >= maxSeconds) reason = "out of time";
       if (signal?.aborted || reason !== "finished") break;
       await breathe();
       if (performance.now() - reported < REPORT_INTERVAL) continue;
