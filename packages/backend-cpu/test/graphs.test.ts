@@ -27,6 +27,11 @@ const graphs: [string, () => Tensor | Tensor[]][] = [
     const hidden = tanh(add(matmul(ramp([33, 70]), ramp([70, 50])), ramp([50])));
     return mean(square(sub(matmul(hidden, ramp([50, 3])), ramp([33, 3]))));
   }],
+  ["a costly function of a product, of its slope too", () => {
+    const z = add(matmul(ramp([263, 19]), ramp([19, 347])), ramp([347]));
+    const t = tanh(z);
+    return [z, t, mul(z, add(t, 1))];
+  }],
   ["attention", () => {
     const [q, k, v] = [ramp([2, 3, 17, 8]), ramp([2, 3, 17, 8]), ramp([2, 3, 17, 8])];
     return matmul(softmax(mul(matmul(q, transpose(k)), 0.35)), v);

@@ -44,7 +44,7 @@ const heavy: Partial<Record<Scalar["op"], number>> = {
  * Positions for each instruction from which on costly functions are unrolled. Writing the code of one `gelu` more takes
  * half a millisecond in a process that has just started; over 2^16 elements, four side by side save 25 microseconds.
  */
-const worthUnrolling = 1 << 11;
+export const worthUnrolling = 1 << 11;
 
 /** Elements of a row from which on its largest value is searched for. */
 const shortestSearch = 64;
@@ -167,7 +167,7 @@ function merge(lengths: readonly number[], first: number, affines: readonly Affi
   return loops;
 }
 
-const workOf = (body: Scalar): number =>
+export const workOf = (body: Scalar): number =>
   scalarOrder([body]).reduce((sum, { op, dtype }) => sum + (op === "const" ? 0 : (heavy[op] ?? 1) * (dtype === "float64" ? 2 : 1)), 0);
 
 /** Instructions for the whole kernel with lanes along `lane`. */
