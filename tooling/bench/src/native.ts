@@ -30,7 +30,9 @@ export const adviceFor = (system: NativeName): string =>
 export function startNative(system: NativeName, parameters: readonly string[]): ChildProcess {
   const python = pythonOf(system);
   if (python === null) throw new Error(`${system}: ${adviceFor(system)}`);
-  const process = spawn(python, [script, system, ...parameters], { stdio: ["pipe", "pipe", "inherit"] });
-  createInterface({ input: process.stdout }).on("line", (line) => process.emit("message", JSON.parse(line)));
-  return process;
+  // Threads that wait by spinning would take the processor from the system that is measured next.
+  const env = { OMP_WAIT_POLICY: "PASSIVE", ...process.env };
+  const child = spawn(python, [script, system, ...parameters], { stdio: ["pipe", "pipe", "inherit"], env });
+  createInterface({ input: child.stdout }).on("line", (line) => child.emit("message", JSON.parse(line)));
+  return child;
 }
