@@ -14,8 +14,7 @@ import type { Target } from "./wgsl/shader.ts";
 const SLICE_MILLISECONDS = 8;
 
 /**
- * Compiles a program for a GPU; at once if all of its shaders are
- * known.
+ * Compiles a program for a GPU; at once if all of its shaders are known.
  * @throws DeviceError where a kernel needs what WGSL does not have, or a shader does not compile.
  */
 export function compileProgram(

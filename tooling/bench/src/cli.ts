@@ -10,7 +10,7 @@ import { Child, type ChildOptions, type ColdWork, coldStart } from "./child.ts";
 import { provideGpu } from "./gpu/provide.ts";
 import { type Options, UsageError, readOptions, usage } from "./options.ts";
 import { table } from "./report.ts";
-import { type Row, type RunOptions, rowsOf, runWork, withPeaks } from "./runner.ts";
+import { type Row, type RunOptions, messageOf, rowsOf, runWork, withPeaks } from "./runner.ts";
 import { median } from "./statistics.ts";
 import { adviceFor, pythonOf } from "./native.ts";
 import { type PeerName, type SystemName, isNative, isOnGpu, isOurs } from "./systems/system.ts";
@@ -21,7 +21,6 @@ import { coldSteps, coldWork, works } from "./works/suites.ts";
 import type { Suite, Work } from "./works/work.ts";
 
 const complain = (message: string): void => void stderr.write(`bench: ${message}\n`);
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 const print = (text: string): void => void stdout.write(`${text}\n`);
 
 /** The binary to measure on. */

@@ -63,7 +63,8 @@ export function rowsOf(
   }));
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** What went wrong, whatever was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Measures one work; a system that fails gets a row without a number. */
 export async function runWork(work: Work, workers: readonly Worker[], options: RunOptions): Promise<Row[]> {

@@ -6,6 +6,7 @@
 import { bytesOf } from "@dormouse/tensor/graph";
 import type { ContractKernel } from "@dormouse/tensor/graph";
 import { scalarOrder } from "../scalar-order.ts";
+import { roundUp } from "./counting.ts";
 import type { Tile } from "./tile.ts";
 import { groupsOf, movesAlong, regroup, sizeOf, split, uniformStride } from "./views.ts";
 import type { Split } from "./views.ts";
@@ -50,8 +51,6 @@ const rowLimit = 192;
 const columnLimit = 2048;
 /** The product of a block on its way through scratch memory shares the second cache with the left block. */
 const blockColumnLimit = 512;
-
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 
 export function directStore(kernel: ContractKernel): DirectStore | undefined {
   const [store, ...others] = kernel.stores;

@@ -6,6 +6,7 @@
  * Where a condition fails nothing is used of the view (though up to 28 bytes beside a valid element may be read, or
  * `safe`) and the element is its fill.
  */
+import { range } from "./counting.ts";
 import { i32, i32x4, i64, select, v128 } from "./encoder.ts";
 import type { Expression, Local } from "./encoder.ts";
 import type { FunctionBuilder, ModuleBuilder, ParameterLocals, Procedure } from "./module.ts";
@@ -23,7 +24,6 @@ export interface TableLengths {
   readonly k: number;
 }
 
-const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 const least = (a: I32, b: I32): I32 => select(i32.lt_s(a, b), a, b);
 const both = (a: V128, b: V128): V128 => v128.and(a, b);
 

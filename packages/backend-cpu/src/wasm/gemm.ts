@@ -12,7 +12,8 @@ import type { ContractKernel } from "@dormouse/tensor/graph";
 import { planContract } from "./contract-plan.ts";
 import type { ContractPlan, DirectStore } from "./contract-plan.ts";
 import { blockStore } from "./contract-store.ts";
-import { i32, i64, memory, select } from "./encoder.ts";
+import { roundUp, shareOf } from "./counting.ts";
+import { i32, memory, select } from "./encoder.ts";
 import type { Expression, Local } from "./encoder.ts";
 import { kernelExport, kernelParameters } from "./generator.ts";
 import type { GeneratedKernel, GeneratorOptions } from "./generator.ts";
@@ -28,7 +29,6 @@ import { offsetAt, sizeOf } from "./views.ts";
 
 type I32 = Expression<"i32">;
 
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 const least = (a: I32, b: I32): I32 => select(i32.lt_s(a, b), a, b);
 const roundedUp = (value: I32, multiple: number): I32 =>
   i32.mul(i32.div_u(i32.add(value, i32.const(multiple - 1)), i32.const(multiple)), i32.const(multiple));
@@ -275,10 +275,6 @@ type Regions = (
   threadCount: Local<"i32">,
   body: (batch: I32, rows: Span, columns: Span) => void,
 ) => void;
-
-/** Where the stretch of a thread starts among `total` panels. */
-const shareOf = (total: number, thread: I32, threadCount: I32): I32 =>
-  i32.wrap_i64(i64.div_u(i64.mul(i64.const(BigInt(total)), i64.extend_i32_u(thread)), i64.extend_i32_u(threadCount)));
 
 /** Runs `body` once on every thread, for its stretch of the rows, which may be empty, and all columns of the only batch. */
 const inRows: Regions = (f, plan, tileRows, _, threadIndex, threadCount, body) => {

@@ -3,6 +3,7 @@
  * Owns the choice of the way in: x contiguous in memory, k contiguous, or anything else an affine padded view can say,
  * by tables of offsets. Refuses to compute operands.
  */
+import { roundUp } from "./counting.ts";
 import { i32, i32x4, v128 } from "./encoder.ts";
 import type { Expression } from "./encoder.ts";
 import { gatherPanels, maskBytes, maskFiller, maskTableOf } from "./gather.ts";
@@ -64,7 +65,6 @@ const unknown = -1;
 
 function tablePacker(module: ModuleBuilder, view: OperandView, panel: Panel, most: TableLengths): Packer {
   const { width, bytes } = panel;
-  const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
   // Tables are read in whole vectors and by whole panels.
   const lengths = { x: roundUp(roundUp(most.x, width), 4) + tableSlack, k: roundUp(most.k, 4) + tableSlack };
   const masks = maskTableOf(view, panel, most.k);

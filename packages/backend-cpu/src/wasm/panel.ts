@@ -6,6 +6,7 @@
  * The last panel of a block may be partly padding: it repeats the last valid x, or holds what was there. Depth is
  * padded with zeros, on both operands, so padding never meets a value.
  */
+import { range } from "./counting.ts";
 import { i32, i32x4, i64, i64x2, memory, select, v128 } from "./encoder.ts";
 import type { Expression, Local } from "./encoder.ts";
 import type { FunctionBuilder, Procedure, ModuleBuilder } from "./module.ts";
@@ -18,7 +19,6 @@ export interface Panel {
   readonly bytes: 4 | 8;
 }
 
-const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 const least = (a: I32, b: I32): I32 => select(i32.lt_s(a, b), a, b);
 
 /** Copies a whole line of a panel from contiguous memory. */

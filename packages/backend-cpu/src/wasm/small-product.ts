@@ -7,7 +7,8 @@
 import type { ContractKernel } from "@dormouse/tensor/graph";
 import type { ContractPlan } from "./contract-plan.ts";
 import { blockStore } from "./contract-store.ts";
-import { i32, i32x4, i64, v128 } from "./encoder.ts";
+import { range, roundUp, shareOf } from "./counting.ts";
+import { i32, i32x4, v128 } from "./encoder.ts";
 import type { Expression, Local } from "./encoder.ts";
 import { kernelExport, kernelParameters } from "./generator.ts";
 import type { GeneratorOptions } from "./generator.ts";
@@ -16,7 +17,7 @@ import type { FunctionBuilder, ModuleBuilder } from "./module.ts";
 import { operandPacker } from "./operand.ts";
 import { runningEngine } from "./tile.ts";
 import type { Arithmetic } from "./tile.ts";
-import { offsetAt, operandView, startOf, uniformStride } from "./views.ts";
+import { operandView, startOf, uniformStride } from "./views.ts";
 import type { OperandView } from "./views.ts";
 
 type I32 = Expression<"i32">;
@@ -29,8 +30,6 @@ const tileRows = 4;
 const tileVectors = 2;
 
 const signature = { name: kernelExport, parameters: kernelParameters, export: true } as const;
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
-const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /** An operand read where it lies; strides in elements. */
 interface Strided {
@@ -213,7 +212,7 @@ export function writeSmall(
 
 /** Address of the first element of a product that goes straight to the output. */
 const resultStart = ({ arg, at }: NonNullable<ContractPlan["direct"]>, args: I32, batch: I32, bytes: number): I32 =>
-  i32.add(i32.load(args, 4 * arg), i32.add(i32.const(at.offset * bytes), offsetAt(at.batch, batch, bytes)));
+  i32.add(i32.load(args, 4 * arg), startOf(at, batch, bytes));
 
 /** Runs `body` for the products of a batch that belong to this thread. */
 function eachBatch(
@@ -223,9 +222,7 @@ function eachBatch(
   threadCount: Local<"i32">,
   body: (batch: Local<"i32">) => void,
 ): void {
-  const share = (thread: I32): I32 =>
-    i32.wrap_i64(i64.div_u(i64.mul(i64.const(BigInt(total)), i64.extend_i32_u(thread)), i64.extend_i32_u(threadCount)));
-  const batch = f.let(share(threadIndex));
-  const end = f.let(share(i32.add(threadIndex, i32.const(1))));
+  const batch = f.let(shareOf(total, threadIndex, threadCount));
+  const end = f.let(shareOf(total, i32.add(threadIndex, i32.const(1)), threadCount));
   f.count(batch, end, 1, () => body(batch));
 }

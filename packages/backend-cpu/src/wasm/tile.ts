@@ -9,6 +9,7 @@
 import { DTypeError } from "@dormouse/tensor";
 import { isFloat } from "@dormouse/tensor/graph";
 import type { DType } from "@dormouse/tensor";
+import { range } from "./counting.ts";
 import { f32, f32x4, f64, f64x2, i32, i32x4, select, v128 } from "./encoder.ts";
 import type { Expression } from "./encoder.ts";
 import { call } from "./module.ts";
@@ -135,8 +136,6 @@ export function fittedTile(tile: Tile, depth: number): Tile {
     padded(a) - padded(b) || Math.abs(a - tile.unroll) - Math.abs(b - tile.unroll);
   return { ...tile, unroll: turns.toSorted(better)[0]! };
 }
-
-const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /**
  * `tile(count, depth, left, right, result, rowBytes, accumulate)`: `count` register tiles below each other, stored to or

@@ -81,9 +81,12 @@ export interface OperandSplit {
   readonly k: Linear;
 }
 
-/** `scale` times what does not depend on x and k. */
-export const startOf = ({ offset, batch }: OperandSplit, at: Expression<"i32">, scale: number): Expression<"i32"> =>
-  i32.add(i32.const(offset * scale), offsetAt(batch, at, scale));
+/** `scale` times what the batch alone decides. */
+export const startOf = (
+  { offset, batch }: Pick<Split, "offset" | "batch">,
+  at: Expression<"i32">,
+  scale: number,
+): Expression<"i32"> => i32.add(i32.const(offset * scale), offsetAt(batch, at, scale));
 
 /** The operand as a view of memory, or undefined when it has to be computed. */
 export function operandView(

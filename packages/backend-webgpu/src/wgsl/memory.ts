@@ -32,7 +32,10 @@ const elementFor = (dtype: DType): string => (isByte(dtype) ? "u32" : dtype === 
 const ROUNDED = 2 ** 27;
 
 /** Bytes of a binding: whole quads where possible. The memory has them: its places are multiples of 64 bytes. */
-export const boundBytes = (bytes: number): number => Math.ceil(bytes / (bytes < ROUNDED ? 16 : 4)) * (bytes < ROUNDED ? 16 : 4);
+export function boundBytes(bytes: number): number {
+  const unit = bytes < ROUNDED ? 16 : 4;
+  return Math.ceil(bytes / unit) * unit;
+}
 
 /** Whether the last elements of an argument lie in a quad of its binding. */
 export const endsInQuad = ({ dtype, length }: KernelArgument): boolean =>
